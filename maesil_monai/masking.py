@@ -106,7 +106,14 @@ class MaskRule:
         block, rest = self.plane_counts(token_grid, axial_axis)
         return block * (math.prod(token_grid) // token_grid[axial_axis]) + rest
 
-    def draw(self, token_grid: Sequence[int], batch_size: int, generator: torch.Generator, axial_axis: int = 2) -> torch.Tensor:
+    def draw(
+        self,
+        token_grid: Sequence[int],
+        batch_size: int,
+        generator: torch.Generator,
+        axial_axis: int = 2,
+        hide_first: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Draws masks for a batch.
 
         Args:
@@ -114,6 +121,8 @@ class MaskRule:
             batch_size: number of independent masks.
             generator: source of randomness, on the CPU; the masks are a function of its state alone.
             axial_axis: the axis of the grid that runs along S-I.
+            hide_first: bool, shape (batch_size, gi, gj, gk): patches that the rule hides before others wherever it has a
+                choice (within the hidden part of a surviving plane; anywhere for ``random``).
 
         Returns:
             ``hidden``, bool, shape (batch_size, gi, gj, gk), exactly :meth:`num_hidden` True values in each sample.
@@ -126,6 +135,8 @@ class MaskRule:
         across = [size for axis, size in enumerate(token_grid) if axis != axial_axis]
         per_plane = across[0] * across[1]
         scores_BGP = torch.rand(batch_size, num_planes, per_plane, generator=generator)
+        if hide_first is not None:
+            scores_BGP = scores_BGP - hide_first.movedim(1 + axial_axis, 1).reshape(scores_BGP.shape).float()
         if self.name == "random":
             hidden_BGP = _lowest(scores_BGP.flatten(1), torch.tensor([[rest]])).view_as(scores_BGP)
         else:

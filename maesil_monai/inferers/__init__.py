@@ -1,0 +1,5 @@
+"""Inferers: how a network is applied to more than one superpatch."""
+
+from maesil_monai.inferers.superpatch import SuperpatchInferer
+
+__all__ = ["SuperpatchInferer"]

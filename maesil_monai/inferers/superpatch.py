@@ -1,0 +1,154 @@
+"""Reconstruction of a whole volume, superpatch by superpatch, under seeded masks."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from monai.inferers import Inferer
+
+from maesil_monai.geometry import Triple, as_triple, axial_axis, box_at, grid_of, tokens_to_voxels
+from maesil_monai.masking import MaskRule
+
+logger = logging.getLogger(__name__)
+
+
+class SuperpatchInferer(Inferer):
+    """Hides patches of every superpatch by a seeded mask, predicts them, and puts the volume together.
+
+    A masked autoencoder has never been trained on input without a mask, nor to predict what it sees. So each pass draws a
+    mask, keeps the predictions of hidden patches, and the visible voxels are pasted. Further passes hide first what was
+    visible so far: with two passes of rule ``total`` every voxel of the result is a prediction, and predictions of the same
+    voxel are averaged.
+
+    Args:
+        superpatch_size: voxels, one number or three; must divide the volume (``ResampleToCube`` sees to it).
+        patch_size: voxels, one number or three.
+        mask_rule: name of a rule or a :class:`MaskRule`.
+        seed: the masks are a function of seed, superpatch and pass alone.
+        num_passes: masks drawn for each superpatch.
+        paste: keeps the visible voxels of the input. False gives the network's raw output with everything decoded, for
+            networks trained with the loss on all voxels; a warning says that others were not trained for it.
+        batch_size: superpatches computed at once.
+        amp: bfloat16 autocast.
+
+    Raises:
+        ValueError: for impossible sizes, passes or rules.
+
+    Example:
+        >>> inferer = SuperpatchInferer(16, 8, seed=0)
+        >>> inferer(torch.rand(1, 1, 32, 16, 16), lambda image, hidden, target: torch.zeros_like(image)).shape
+        torch.Size([1, 1, 32, 16, 16])
+    """
+
+    def __init__(
+        self,
+        superpatch_size: int | Sequence[int] = 128,
+        patch_size: int | Sequence[int] = 8,
+        mask_rule: str | MaskRule = "total",
+        seed: int = 0,
+        num_passes: int = 1,
+        paste: bool = True,
+        batch_size: int = 1,
+        amp: bool = False,
+    ) -> None:
+        super().__init__()
+        if num_passes < 1 or batch_size < 1:
+            raise ValueError(f"num_passes={num_passes}, batch_size={batch_size}: expected 1 or more of each.")
+        self.superpatch_size = as_triple(superpatch_size, "superpatch_size")
+        self.patch_size = as_triple(patch_size, "patch_size")
+        self.token_grid = grid_of(self.superpatch_size, self.patch_size)
+        self.rule = mask_rule if isinstance(mask_rule, MaskRule) else MaskRule(mask_rule)  # type: ignore[arg-type]
+        self.rule.plane_counts(self.token_grid)
+        self.seed = seed
+        self.num_passes = num_passes
+        self.paste = paste
+        self.batch_size = batch_size
+        self.amp = amp
+        if not paste:
+            logger.warning(
+                "SuperpatchInferer(paste=False) gives raw output at visible patches too: it means something only for a "
+                "network trained with the loss on all voxels."
+            )
+
+    def draw_hidden(self, index: int, superpatch_axial_axis: int = 2) -> torch.Tensor:
+        """Gives the masks of the superpatch with a running number: bool, shape (num_passes, gi, gj, gk)."""
+        state = int(np.random.SeedSequence([self.seed, index]).generate_state(1, np.uint64)[0] >> 1)
+        generator = torch.Generator().manual_seed(state)
+        seen = torch.zeros(1, *self.token_grid, dtype=torch.bool)
+        passes = []
+        for _ in range(self.num_passes):
+            passes.append(self.rule.draw(self.token_grid, 1, generator, superpatch_axial_axis, hide_first=seen))
+            seen = seen | ~passes[-1]
+        return torch.cat(passes)
+
+    def hidden_voxels(self, volume_shape: Sequence[int], axis: int = 2) -> torch.Tensor:
+        """Marks the voxels hidden in the first pass: bool, shape (1, *volume_shape)."""
+        grid = grid_of(volume_shape, self.superpatch_size, ("volume shape", "superpatch_size"))
+        marked = torch.zeros(1, *volume_shape, dtype=torch.bool)
+        for index in range(math.prod(grid)):
+            first = self.draw_hidden(index, axis)[:1]
+            marked[0][self._slices(index, grid)] = tokens_to_voxels(first, self.patch_size)[0, 0]
+        return marked
+
+    @torch.no_grad()
+    def __call__(self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Reconstructs a batch of volumes.
+
+        Args:
+            inputs: float32 in [0, 1], shape (B, 1, D, H, W); S-I is found from a MetaTensor's affine, else it is the last axis.
+            network: called as ``network(image, hidden=..., target=...)``.
+            args, kwargs: handed on to the network.
+
+        Returns:
+            float32, shape, type and metadata of ``inputs``.
+
+        Raises:
+            ValueError: if the superpatches do not tile the volume.
+        """
+        grid = grid_of(inputs.shape[2:], self.superpatch_size, ("volume shape", "superpatch_size"))
+        axis = axial_axis(np.asarray(inputs.affine.cpu()).reshape(-1, 4, 4)[0]) if isinstance(inputs, MetaTensor) else 2
+        plain = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
+        result = torch.empty_like(plain, dtype=torch.float32)
+        jobs = [(scan, index) for scan in range(plain.shape[0]) for index in range(math.prod(grid))]
+        for first in range(0, len(jobs), self.batch_size):
+            chunk = jobs[first : first + self.batch_size]
+            places = [(scan, slice(None), *self._slices(index, grid)) for scan, index in chunk]
+            image = torch.stack([plain[place] for place in places]).float()
+            done = self._reconstruct(image, [index for _, index in chunk], axis, network, *args, **kwargs)
+            for place, volume in zip(places, done, strict=True):
+                result[place] = volume
+        if isinstance(inputs, MetaTensor):
+            return MetaTensor(result, meta=inputs.meta, applied_operations=inputs.applied_operations)
+        return result
+
+    def _reconstruct(
+        self,
+        image: torch.Tensor,
+        indices: Sequence[int],
+        axis: int,
+        network: Callable[..., torch.Tensor],
+        *args: Any,
+        **kwargs: Any,
+    ) -> torch.Tensor:
+        """Reconstructs a batch of superpatches (b, 1, d, h, w)."""
+        hidden_Pb = torch.stack([self.draw_hidden(index, axis) for index in indices], dim=1).to(image.device)
+        total = torch.zeros_like(image)
+        count = torch.zeros_like(image)
+        for hidden in hidden_Pb:
+            target = hidden if self.paste else torch.ones_like(hidden)
+            with torch.autocast(image.device.type, torch.bfloat16, enabled=self.amp):
+                pred = network(image, *args, hidden=hidden, target=target, **kwargs).float()
+            kept = tokens_to_voxels(target, self.patch_size)
+            total += pred.masked_fill(~kept, 0.0)
+            count += kept
+        return torch.where(count > 0, total / count.clamp(min=1), image)
+
+    def _slices(self, index: int, grid: Triple) -> tuple[slice, slice, slice]:
+        start, stop = box_at(index, grid, self.superpatch_size)
+        return slice(start[0], stop[0]), slice(start[1], stop[1]), slice(start[2], stop[2])

@@ -1,0 +1,137 @@
+"""Decoders: from encoded visible tokens to the voxels of the wanted patches, behind one interface.
+
+Every decoder is called as ``decoder(encoded_BKE, visible_BK, wanted_BT)``: the encoded visible tokens, the int64 places of
+the visible and of the wanted patches in the token grid; it returns the voxels of the wanted patches, (B, T, P).
+
+Shape suffixes: B batch, N all tokens, K visible, T wanted, E encoder width, D decoder width, P voxels of a patch.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from maesil_monai.networks.attention import CrossAttentionBlock, SelfAttentionBlock
+from maesil_monai.networks.patches import gather_tokens
+from maesil_monai.networks.positions import PositionEncoding
+
+
+class Decoder(nn.Module):
+    """What the decoders share: the way in, the mask token, the positions and the way out to voxels.
+
+    Args:
+        grid: tokens per axis.
+        encoder_hidden_size: width E of the encoded tokens.
+        hidden_size: width D of the decoder.
+        patch_voxels: values P to predict per patch (channels x voxels).
+        position: ``sincos`` or ``learned``.
+    """
+
+    def __init__(
+        self,
+        grid: tuple[int, int, int],
+        encoder_hidden_size: int,
+        hidden_size: int,
+        patch_voxels: int,
+        position: str = "sincos",
+    ) -> None:
+        super().__init__()
+        self.embed = nn.Linear(encoder_hidden_size, hidden_size)
+        self.mask_token = nn.Parameter(torch.randn(1, 1, hidden_size) * 0.02)
+        self.positions = PositionEncoding(grid, hidden_size, position)
+        self.norm = nn.LayerNorm(hidden_size)
+        self.head = nn.Linear(hidden_size, patch_voxels)
+
+
+class SelfAttentionDecoder(Decoder):
+    """The paper's decoder: mask tokens are inserted and self-attention runs over the full sequence.
+
+    Args:
+        grid, encoder_hidden_size, hidden_size, patch_voxels, position: see :class:`Decoder`.
+        mlp_dim: width inside the feed-forward layers.
+        num_layers: blocks.
+        num_heads: attention heads.
+        activation_checkpointing: recomputes each block in the backward pass.
+
+    Source: MAESIL section III-B; MAE (arXiv 2111.06377).
+    """
+
+    def __init__(
+        self,
+        grid: tuple[int, int, int],
+        encoder_hidden_size: int,
+        hidden_size: int,
+        mlp_dim: int,
+        num_layers: int,
+        num_heads: int,
+        patch_voxels: int,
+        position: str = "sincos",
+        activation_checkpointing: bool = False,
+    ) -> None:
+        super().__init__(grid, encoder_hidden_size, hidden_size, patch_voxels, position)
+        self.activation_checkpointing = activation_checkpointing
+        self.blocks = nn.ModuleList(SelfAttentionBlock(hidden_size, mlp_dim, num_heads) for _ in range(num_layers))
+
+    def forward(self, encoded_BKE: torch.Tensor, visible_BK: torch.Tensor, wanted_BT: torch.Tensor) -> torch.Tensor:
+        """Decodes the wanted patches; see the module's docstring."""
+        visible_BKD = self.embed(encoded_BKE)
+        positions_1ND = self.positions()
+        batch, num_tokens, width = visible_BKD.shape[0], positions_1ND.shape[1], positions_1ND.shape[2]
+        blank_BND = self.mask_token.to(visible_BKD.dtype).expand(batch, num_tokens, width)
+        tokens_BND = blank_BND.scatter(1, visible_BK[:, :, None].expand(-1, -1, width), visible_BKD) + positions_1ND
+        for block in self.blocks:
+            if torch.jit.is_scripting():
+                tokens_BND = block(tokens_BND)
+            elif self.activation_checkpointing and self.training:
+                tokens_BND = checkpoint(block, tokens_BND, use_reentrant=False)
+            else:
+                tokens_BND = block(tokens_BND)
+        return self.head(self.norm(gather_tokens(tokens_BND, wanted_BT)))
+
+
+class CrossAttentionDecoder(Decoder):
+    """Queries of the wanted patches attend to the encoded visible tokens and not to one another.
+
+    Its cost grows with the wanted patches, and a patch decodes to the same voxels whichever others are decoded with it.
+
+    Args: as :class:`SelfAttentionDecoder`.
+
+    Source: CrossMAE (arXiv 2401.14391).
+    """
+
+    def __init__(
+        self,
+        grid: tuple[int, int, int],
+        encoder_hidden_size: int,
+        hidden_size: int,
+        mlp_dim: int,
+        num_layers: int,
+        num_heads: int,
+        patch_voxels: int,
+        position: str = "sincos",
+        activation_checkpointing: bool = False,
+    ) -> None:
+        super().__init__(grid, encoder_hidden_size, hidden_size, patch_voxels, position)
+        self.activation_checkpointing = activation_checkpointing
+        self.blocks = nn.ModuleList(CrossAttentionBlock(hidden_size, mlp_dim, num_heads) for _ in range(num_layers))
+
+    def forward(self, encoded_BKE: torch.Tensor, visible_BK: torch.Tensor, wanted_BT: torch.Tensor) -> torch.Tensor:
+        """Decodes the wanted patches; see the module's docstring."""
+        positions_BND = self.positions().expand(encoded_BKE.shape[0], -1, -1)
+        context_BKD = self.embed(encoded_BKE) + gather_tokens(positions_BND, visible_BK)
+        queries_BTD = self.mask_token + gather_tokens(positions_BND, wanted_BT)
+        for block in self.blocks:
+            if torch.jit.is_scripting():
+                queries_BTD = block(queries_BTD, context_BKD)
+            elif self.activation_checkpointing and self.training:
+                queries_BTD = checkpoint(block, queries_BTD, context_BKD, use_reentrant=False)
+            else:
+                queries_BTD = block(queries_BTD, context_BKD)
+        return self.head(self.norm(queries_BTD))
+
+
+DECODERS: dict[str, type[SelfAttentionDecoder] | type[CrossAttentionDecoder]] = {
+    "self_attention": SelfAttentionDecoder,
+    "cross_attention": CrossAttentionDecoder,
+}

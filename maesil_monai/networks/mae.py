@@ -1,0 +1,163 @@
+"""The 3D masked autoencoder of MAESIL.
+
+Shape suffixes: B batch, N all tokens, K visible tokens, T wanted tokens, D encoder width, P voxels of a patch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from maesil_monai.geometry import as_triple, grid_of
+from maesil_monai.networks.attention import initialise_linear_layers
+from maesil_monai.networks.decoders import DECODERS
+from maesil_monai.networks.encoder import VisionTransformerEncoder
+from maesil_monai.networks.patches import ConvStemEmbedding, LinearPatchEmbedding, assemble_volume, gather_tokens
+from maesil_monai.networks.positions import PositionEncoding
+
+PATCH_EMBEDDINGS: dict[str, type[LinearPatchEmbedding] | type[ConvStemEmbedding]] = {
+    "linear": LinearPatchEmbedding,
+    "conv_stem": ConvStemEmbedding,
+}
+
+
+class MaskedAutoEncoder3D(nn.Module):
+    """Encodes the visible patches of a superpatch and predicts the voxels of the wanted ones.
+
+    Called as ``network(image, hidden=None, target=None)``; it returns one volume of the image's shape, zero outside
+    ``target``. With neither mask, all is seen and all is decoded, which serves interface checks and embedding: a network
+    trained on hidden patches has never seen such input.
+
+    Args:
+        in_channels: channels of the image.
+        img_size: voxels of a superpatch, one number or three.
+        patch_size: voxels of a patch, one number or three; must divide ``img_size``.
+        hidden_size, mlp_dim, num_layers, num_heads: the encoder (the paper: 768, 3072, 12, 12).
+        decoder: ``self_attention`` (the paper) or ``cross_attention``.
+        decoder_hidden_size, decoder_mlp_dim, decoder_num_layers, decoder_num_heads: the decoder.
+        patch_embedding: ``linear`` (the paper) or ``conv_stem``.
+        position: ``sincos`` (fixed) or ``learned``.
+        activation_checkpointing: recomputes blocks in the backward pass to save memory.
+
+    Raises:
+        ValueError: for sizes that do not fit one another and for unknown names.
+
+    Source: MAESIL (arXiv 2604.00514) section III.
+
+    Example:
+        >>> network = MaskedAutoEncoder3D(1, 16, 8, 24, 48, 1, 4, decoder_hidden_size=24, decoder_mlp_dim=48,
+        ...                               decoder_num_layers=1, decoder_num_heads=4)
+        >>> network(torch.rand(2, 1, 16, 16, 16)).shape
+        torch.Size([2, 1, 16, 16, 16])
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        img_size: int | Sequence[int] = 128,
+        patch_size: int | Sequence[int] = 8,
+        hidden_size: int = 768,
+        mlp_dim: int = 3072,
+        num_layers: int = 12,
+        num_heads: int = 12,
+        decoder: str = "self_attention",
+        decoder_hidden_size: int = 512,
+        decoder_mlp_dim: int = 2048,
+        decoder_num_layers: int = 8,
+        decoder_num_heads: int = 16,
+        patch_embedding: str = "linear",
+        position: str = "sincos",
+        activation_checkpointing: bool = False,
+    ) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.img_size = as_triple(img_size, "img_size")
+        self.patch_size = as_triple(patch_size, "patch_size")
+        self.grid = grid_of(self.img_size, self.patch_size, ("img_size", "patch_size"))
+        if decoder not in DECODERS:
+            raise ValueError(f"decoder={decoder!r}: expected one of {', '.join(DECODERS)}.")
+        if patch_embedding not in PATCH_EMBEDDINGS:
+            raise ValueError(f"patch_embedding={patch_embedding!r}: expected one of {', '.join(PATCH_EMBEDDINGS)}.")
+        self.patch_embedding = PATCH_EMBEDDINGS[patch_embedding](in_channels, hidden_size, self.patch_size)
+        self.positions = PositionEncoding(self.grid, hidden_size, position)
+        self.encoder = VisionTransformerEncoder(hidden_size, mlp_dim, num_layers, num_heads, activation_checkpointing)
+        self.decoder = DECODERS[decoder](
+            grid=self.grid,
+            encoder_hidden_size=hidden_size,
+            hidden_size=decoder_hidden_size,
+            mlp_dim=decoder_mlp_dim,
+            num_layers=decoder_num_layers,
+            num_heads=decoder_num_heads,
+            patch_voxels=in_channels * self.patch_size[0] * self.patch_size[1] * self.patch_size[2],
+            position=position,
+            activation_checkpointing=activation_checkpointing,
+        )
+        initialise_linear_layers(self)
+
+    def forward(
+        self,
+        image: torch.Tensor,
+        hidden: torch.Tensor | None = None,
+        target: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Reconstructs the wanted patches from the visible ones.
+
+        Args:
+            image: floating point in [0, 1], shape (B, in_channels, *img_size).
+            hidden: bool, shape (B, gi, gj, gk): what the encoder does not see, equally many in each sample.
+            target: bool, same shape: what is decoded.
+
+        Returns:
+            Shape of ``image``, zero outside ``target``; bfloat16 under autocast, else float32.
+
+        Raises:
+            ValueError: for an image or mask of another shape, or samples with unequal numbers of hidden patches.
+        """
+        if list(image.shape[1:]) != [self.in_channels, self.img_size[0], self.img_size[1], self.img_size[2]]:
+            raise ValueError(
+                f"image of shape {list(image.shape)}: this network was built for {self.in_channels} channel(s) and "
+                f"superpatches of {self.img_size} voxels."
+            )
+        if target is None:
+            target = torch.ones([image.shape[0], *self.grid], dtype=torch.bool, device=image.device)
+        if list(target.shape) != [image.shape[0], self.grid[0], self.grid[1], self.grid[2]]:
+            raise ValueError(f"target of shape {list(target.shape)}: expected ({image.shape[0]}, *{self.grid}).")
+        encoded_BKD, visible_BK = self.encode(image, hidden)
+        num_wanted = int(target.flatten(1).sum(dim=1).max())
+        wanted_BT = torch.argsort((~target).flatten(1).to(torch.uint8), dim=1, stable=True)[:, :num_wanted]
+        patches_BTP = self.decoder(encoded_BKD, visible_BK, wanted_BT)
+        return assemble_volume(patches_BTP, wanted_BT, target, self.patch_size)
+
+    @torch.jit.export
+    def encode(self, image: torch.Tensor, hidden: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeds and encodes the visible patches.
+
+        Args:
+            image: as in :meth:`forward`.
+            hidden: as in :meth:`forward`; None: all patches are seen.
+
+        Returns:
+            The encoded tokens, (B, K, hidden_size), and their int64 places in the token grid, (B, K), ascending.
+
+        Raises:
+            ValueError: for a mask of another shape, unequal numbers of hidden patches, or nothing visible.
+        """
+        batch = image.shape[0]
+        positions_BND = self.positions().expand(batch, -1, -1)
+        if hidden is None:
+            visible_BK = torch.arange(positions_BND.shape[1], device=image.device).expand(batch, -1)
+        else:
+            if list(hidden.shape) != [batch, self.grid[0], self.grid[1], self.grid[2]]:
+                raise ValueError(f"hidden of shape {list(hidden.shape)}: expected ({batch}, *{self.grid}).")
+            num_visible_B = (~hidden).flatten(1).sum(dim=1).cpu()
+            fewest, most = int(num_visible_B.min()), int(num_visible_B.max())
+            if fewest != most or fewest == 0:
+                raise ValueError(
+                    f"hidden leaves {fewest} to {most} patches visible in the samples of this batch: every sample must "
+                    "leave the same number, at least 1."
+                )
+            visible_BK = torch.argsort(hidden.flatten(1).to(torch.uint8), dim=1, stable=True)[:, :fewest]
+        tokens_BKD = self.patch_embedding(image, visible_BK, hidden) + gather_tokens(positions_BND, visible_BK)
+        return self.encoder(tokens_BKD), visible_BK
