@@ -1,0 +1,112 @@
+"""Which superpatches of the held-out scans are judged, and under which masks: fixed once, the same for every method."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from monai.data import DataLoader, Dataset, DistributedSampler
+
+from maesil_monai.data.bad_volume import BadVolume
+from maesil_monai.data.source import VolumeSource
+from maesil_monai.geometry import as_triple, box_at, grid_of
+
+logger = logging.getLogger(__name__)
+
+
+def held_out_superpatches(
+    data: Sequence[Mapping[str, Any]],
+    sources: Callable[[dict[str, Any]], Mapping[str, Any]],
+    superpatch_size: int | Sequence[int] = 128,
+    min_body: float = 0.05,
+    masks_per_superpatch: int = 2,
+    max_superpatches: int = 0,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Lists the grid superpatches with enough body, each several times with a mask seed of its own.
+
+    The list is a function of the scans and the arguments alone. When not all superpatches are wanted, scans are visited in a
+    seeded order and each gives an equal share, so that many patients are judged rather than few.
+
+    Args:
+        data: one dictionary per scan.
+        sources: turns such a dictionary into ``{"image": source, "body": source}`` on the resampled grid.
+        superpatch_size: voxels, one number or three.
+        min_body: smallest share of body voxels, in [0, 1].
+        masks_per_superpatch: fixed masks for each superpatch.
+        max_superpatches: superpatches wanted, 0 for all.
+        seed: of the choice and of the masks.
+
+    Returns:
+        Copies of the scans' dictionaries with ``scan`` (number in ``data``), ``superpatch`` (number in the grid), ``mask_seed``
+        and ``spacing_mm`` (float32 tensor (3,) of the resampled grid), ordered by scan and superpatch.
+
+    Raises:
+        BadVolume: if scans cannot be read; all of them are logged first.
+        ValueError: if no superpatch holds enough body.
+
+    Source: the design's protocol; the MAESIL paper does not say which superpatches are judged.
+    """
+    size = as_triple(superpatch_size, "superpatch_size")
+    num_scans = min(len(data), max_superpatches) if max_superpatches else len(data)
+    per_scan = math.ceil(max_superpatches / num_scans) if max_superpatches else 0
+    order = np.random.default_rng([seed, 0]).permutation(len(data)) if max_superpatches else np.arange(len(data))
+    items: list[dict[str, Any]] = []
+    bad: list[BadVolume] = []
+    num_chosen = 0
+    for scan in order.tolist():
+        if max_superpatches and num_chosen >= max_superpatches:
+            break
+        try:
+            found = sources(dict(data[scan]))
+            image, body = found["image"], found["body"]
+            enough = [index for index, share in _shares(body, size) if share >= min_body]
+        except BadVolume as fault:
+            logger.error("validation scan refused: %s", fault)
+            bad.append(fault)
+            continue
+        if max_superpatches:
+            wanted = min(per_scan, max_superpatches - num_chosen, len(enough))
+            enough = sorted(np.random.default_rng([seed, 1, scan]).permutation(enough)[:wanted].tolist())
+        num_chosen += len(enough)
+        spacing_mm = torch.as_tensor(image.spacing_mm, dtype=torch.float32)
+        for index in enough:
+            for draw in range(masks_per_superpatch):
+                mask_seed = int(np.random.SeedSequence([seed, 2, scan, index, draw]).generate_state(1)[0])
+                item = {"scan": scan, "superpatch": index, "mask_seed": mask_seed, "spacing_mm": spacing_mm}
+                items.append({**data[scan], **item})
+    if bad:
+        raise bad[0]
+    if not items:
+        raise ValueError(
+            f"none of the {len(data)} validation scans has a superpatch of {size} voxels with at least {min_body:.0%} body. "
+            "Check superpatch_size, and that the scans are CT in Hounsfield units."
+        )
+    logger.info("%d superpatches of %d scans are held out, %d masks each", num_chosen, len(data), masks_per_superpatch)
+    return sorted(items, key=lambda item: (item["scan"], item["superpatch"]))
+
+
+def held_out_loader(dataset: Dataset, batch_size: int, num_workers: int = 0) -> DataLoader:
+    """Loads the held-out superpatches in order; in a job of several processes each loads its share, none twice.
+
+    Args:
+        dataset: over the items of :func:`held_out_superpatches`.
+        batch_size: superpatches per batch and process.
+        num_workers: processes that load.
+    """
+    sampler = None
+    if dist.is_available() and dist.is_initialized():
+        sampler = DistributedSampler(dataset, even_divisible=False, shuffle=False)
+    return DataLoader(dataset, num_workers=num_workers, batch_size=batch_size, sampler=sampler, shuffle=False)
+
+
+def _shares(body: VolumeSource, size: tuple[int, int, int]) -> Iterator[tuple[int, float]]:
+    """Gives the share of body voxels of every superpatch of the grid."""
+    grid = grid_of(body.shape, size, ("resampled volume", "superpatch_size"))
+    for index in range(math.prod(grid)):
+        yield index, body.share(box_at(index, grid, size))

@@ -1,0 +1,84 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from maesil_monai.evaluation import CurvePoint, MethodRow, learning_curve, psnr_table, save_png
+
+POINTS = [CurvePoint(0, 0.0, 5.0), CurvePoint(100, 10.0, 9.0), CurvePoint(200, 15.0, math.nan), CurvePoint(400, 20.0, 12.0)]
+
+
+def test_the_curve_has_the_points_and_each_defined_baseline_as_a_labelled_line() -> None:
+    ax = learning_curve(POINTS, {"mean_of_visible": 6.6, "interpolate_axial": 9.3, "mean_training_volume": math.nan}).axes[0]
+    assert np.asarray(ax.lines[0].get_xdata()).tolist() == [0, 100, 200, 400]
+    assert [line.get_label() for line in ax.lines] == ["network", "mean_of_visible", "interpolate_axial"]
+    assert [np.asarray(line.get_ydata()).tolist() for line in ax.lines[1:]] == [[6.6, 6.6], [9.3, 9.3]]
+    assert [text.get_text() for text in ax.texts] == ["mean of visible 6.60", "interpolate axial 9.30", "network 12.00"]
+
+
+def test_names_of_close_lines_do_not_touch() -> None:
+    ax = learning_curve(POINTS, {"a": 9.3, "b": 9.31, "c": 9.32}).axes[0]
+    heights = sorted(text.get_position()[1] for text in ax.texts)
+    lower, upper = ax.get_ylim()
+    assert min(np.diff(heights)) >= 0.0499 * (upper - lower)
+
+
+def test_the_upper_axis_tells_the_minutes_of_the_superpatches_below() -> None:
+    upper = learning_curve(POINTS, {}).axes[1]
+    # Ticks at 0, 100, 200, 300, 400 superpatches; 300 lies half way between minutes 15 and 20.
+    assert [tick.get_text() for tick in upper.get_xticklabels()] == ["0", "10", "15", "17.5", "20"]
+
+
+def test_a_curve_is_written_as_a_picture_also_of_one_validation(tmp_path: Path) -> None:
+    path = save_png(learning_curve(POINTS[:1], {"mean_of_visible": 6.6}, title="case"), tmp_path / "curve.png")
+    with Image.open(path) as picture:
+        assert picture.size == (1050, 600)  # 7 x 4 inches at 150 pixels
+
+
+def test_superpatches_that_do_not_increase_are_refused() -> None:
+    with pytest.raises(ValueError, match="later than the last"):
+        learning_curve([POINTS[1], POINTS[0]], {})
+    with pytest.raises(ValueError, match="one validation or more"):
+        learning_curve([], {})
+
+
+ROWS = [
+    MethodRow("mean_of_visible", {"psnr_hidden_body": 6.6, "psnr_hidden": 16.94, "mae_hu_hidden_body": 800.04}, baseline=True),
+    MethodRow("interpolate_axial", {"psnr_hidden_body": 9.3, "psnr_hidden": 16.9, "mae_hu_hidden_body": 500.0}, baseline=True),
+    MethodRow("mean_training_volume", {"psnr_hidden_body": math.nan}, baseline=True),
+    MethodRow("network, before", {"psnr_hidden_body": 5.0, "psnr_hidden": 12.0, "mae_hu_hidden_body": 950.0}),
+    MethodRow("network, after", {"psnr_hidden_body": 12.7, "psnr_hidden": 19.0, "mae_hu_hidden_body": 300.0}),
+]
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_best_baseline_of_each_column_is_marked_and_no_network() -> None:
+    cells = {row[0]: row[1:] for row in map(_cells, psnr_table(ROWS, style="markdown").splitlines()) if len(row) == 5}
+    assert cells["mean_of_visible"] == ["6.60", "16.94*", "800.0", "-2.70"]
+    assert cells["interpolate_axial"] == ["9.30*", "16.90", "500.0*", "+0.00"]
+    assert cells["network, after"] == ["12.70", "19.00", "300.0", "+3.40"]
+
+
+def test_a_network_that_loses_is_seen_to_lose_and_what_is_missing_is_not_defined() -> None:
+    lines = psnr_table(ROWS).splitlines()
+    assert lines[5].endswith("-4.30")
+    assert lines[4].count("not defined") == 3
+    assert lines[4].endswith("-")
+
+
+def test_the_text_table_is_ascii_and_aligned() -> None:
+    table = psnr_table(ROWS)
+    lines = table.splitlines()
+    assert table.isascii()
+    assert len({len(line) for line in lines[:-1]}) == 1
+    assert lines[-1] == "* best baseline"
+
+
+def test_an_unknown_style_is_refused() -> None:
+    with pytest.raises(ValueError, match="'markdown'"):
+        psnr_table(ROWS, style="html")  # type: ignore[arg-type]

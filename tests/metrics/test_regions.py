@@ -1,0 +1,49 @@
+import pytest
+import torch
+
+from maesil_monai.metrics import REGION_NAMES, region_voxels
+
+GRID, PATCH, SHAPE = (2, 3, 1), (2, 1, 4), (4, 3, 4)
+
+
+def _masks() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    hidden = torch.zeros(1, *GRID, dtype=torch.bool)
+    hidden[0, 0, 0, 0] = hidden[0, 1, 2, 0] = True
+    target = hidden.clone()
+    target[0, 1, 2, 0] = False  # a padded patch, or one that was not decoded
+    target[0, 1, 0, 0] = True  # decoded although it was seen (loss on all voxels)
+    body = torch.zeros(1, 1, *SHAPE, dtype=torch.bool)
+    body[0, 0, 1] = True
+    return hidden, body, target
+
+
+def test_hidden_holds_only_patches_that_are_hidden_and_scored() -> None:
+    hidden, body, target = _masks()
+    region = region_voxels("hidden", hidden, body, target, PATCH)
+    expected = torch.zeros(1, 1, *SHAPE, dtype=torch.bool)
+    expected[0, 0, 0:2, 0:1, 0:4] = True
+    assert torch.equal(region, expected)
+
+
+def test_hidden_body_is_the_part_of_the_hidden_voxels_inside_the_body() -> None:
+    hidden, body, target = _masks()
+    region = region_voxels("hidden_body", hidden, body, target, PATCH)
+    # Of the one scored patch (voxels 0:2 along the first axis) the body has the slice 1: 1 x 1 x 4 voxels.
+    assert region.sum() == 4
+    assert region[0, 0, 1, 0].all()
+    assert torch.equal(region_voxels("body", hidden, body, target, PATCH), body)
+
+
+def test_an_unknown_region_is_refused_with_the_known_ones() -> None:
+    hidden, body, target = _masks()
+    with pytest.raises(ValueError, match="'lung' is unknown") as caught:
+        region_voxels("lung", hidden, body, target, PATCH)
+    assert all(name in str(caught.value) for name in REGION_NAMES)
+
+
+def test_a_missing_or_wrongly_cropped_body_is_refused() -> None:
+    hidden, body, target = _masks()
+    with pytest.raises(ValueError, match="needs the body mask"):
+        region_voxels("hidden_body", hidden, None, target, PATCH)
+    with pytest.raises(ValueError, match=r"\(1, 1, 4, 3, 2\)"):
+        region_voxels("hidden_body", hidden, body[..., :2], target, PATCH)
