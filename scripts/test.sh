@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Runs lint, types and tests in .venv (made if need be) or in the active environment. Arguments go to pytest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/environment.sh test
+
+ruff check .
+ruff format --check .
+mypy
+python -m pytest -m "not long" --cov=maesil_monai --cov-report=term "$@"
