@@ -13,6 +13,7 @@ Tokens are in C order of their grid: the last axis, S-I in a volume of RAS orien
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import nibabel as nib
 import numpy as np
@@ -37,7 +38,7 @@ def as_triple(value: int | Sequence[int], name: str) -> Triple:
         (8, 8, 8)
     """
     sizes = tuple(value) if isinstance(value, Sequence) else (value,) * 3
-    if len(sizes) != 3 or any(isinstance(s, bool) or int(s) != s or s < 1 for s in sizes):
+    if len(sizes) != 3 or not all(isinstance(size, Integral) and not isinstance(size, bool) and size >= 1 for size in sizes):
         raise ValueError(f"{name}={value!r}: expected one positive whole number or three of them.")
     return int(sizes[0]), int(sizes[1]), int(sizes[2])
 
