@@ -40,7 +40,7 @@ class LearningReport:
 
     def __init__(
         self,
-        validator: Engine,
+        validator: Any,
         watch: BaselineWatch,
         output_dir: str | os.PathLike[str],
         sampler: EpochSampler,
@@ -105,7 +105,5 @@ class LearningReport:
     def table(self) -> str:
         """Gives the table: the baselines, and the network at its first and its last validation."""
         rows = [MethodRow(name, values, baseline=True) for name, values in self.watch.baselines.items()]
-        rows.append(MethodRow(f"network, epoch {self.rows[0]['epoch']}", self.rows[0]))
-        if len(self.rows) > 1:
-            rows.append(MethodRow(f"network, epoch {self.rows[-1]['epoch']}", self.rows[-1]))
-        return psnr_table(rows)
+        ends = self.rows[:1] + self.rows[1:][-1:]
+        return psnr_table(rows + [MethodRow(f"network, epoch {row['epoch']}", row) for row in ends])

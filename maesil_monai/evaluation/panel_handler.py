@@ -56,7 +56,7 @@ class PanelHandler:
         windows: display windows ``{name: (width, level)}`` in HU.
         spacing_mm: size of a voxel; None: from the batch's ``spacing_mm`` (B, 3), and where that is missing voxels are drawn as
             cubes, which the title says.
-        case_names: names of the validation scans, by their number, for the titles.
+        scans: the validation scans, by their number; their ``case_id`` stands in the titles.
         paste_visible: show visible voxels as they are; False shows the raw output, which is zero outside ``target``. Hidden
             voxels are never pasted, whether they were decoded or not; where nothing is hidden the raw output is shown.
         keep_all: keep the panels of every validation.
@@ -66,7 +66,7 @@ class PanelHandler:
         ValueError: if ``num_panels`` is not positive.
 
     Example:
-        >>> PanelHandler("output", num_panels=2, case_names=["pt_41", "pt_42"]).folder.name
+        >>> PanelHandler("output", num_panels=2, scans=[{"case_id": "pt_41"}]).folder.name
         'panels'
     """
 
@@ -77,7 +77,7 @@ class PanelHandler:
         window_hu: Sequence[float] = (-1000.0, 1000.0),
         windows: Mapping[str, Sequence[float]] = WINDOWS,
         spacing_mm: Sequence[float] | None = None,
-        case_names: Sequence[str] = (),
+        scans: Sequence[Mapping[str, Any]] = (),
         paste_visible: bool = True,
         keep_all: bool = False,
         summary_writer: Any = None,
@@ -86,10 +86,10 @@ class PanelHandler:
             raise ValueError(f"num_panels={num_panels}: expected 1 or more. Leave the handler out to draw none.")
         self.folder = Path(output_dir) / "panels"
         self.num_panels = num_panels
-        self.lower_hu, self.upper_hu = float(window_hu[0]), float(window_hu[1])
+        self.window_hu = (float(window_hu[0]), float(window_hu[1]))
         self.windows = {name: (float(width), float(level)) for name, (width, level) in windows.items()}
         self.spacing_mm = None if spacing_mm is None else tuple(spacing_mm)
-        self.case_names = tuple(case_names)
+        self.case_names = [scan["case_id"] for scan in scans]
         self.paste_visible = paste_visible
         self.keep_all = keep_all
         self.summary_writer = summary_writer
@@ -130,9 +130,9 @@ class PanelHandler:
             epoch = f"_epoch{engine.state.epoch:04d}" if self.keep_all else ""
             for window_name, window in self.windows.items():
                 figure = reconstruction_panel(
-                    self._to_hu(example.image),
+                    example.image,
                     example.hidden,
-                    self._to_hu(shown),
+                    shown,
                     example.spacing_mm or (1.0, 1.0, 1.0),
                     window=window,
                     center=central_voxel(example.body),
@@ -147,9 +147,6 @@ class PanelHandler:
                     tag = f"panels/scan{scan:03d}_{window_name}"
                     self.summary_writer.add_image(tag, figure_to_array(figure), engine.state.epoch, dataformats="HWC")
         self._forget(engine)
-
-    def _to_hu(self, windowed: np.ndarray) -> np.ndarray:
-        return windowed * (self.upper_hu - self.lower_hu) + self.lower_hu
 
 
 def _example(

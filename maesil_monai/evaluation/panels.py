@@ -36,11 +36,12 @@ FONT_SIZE = 8.0
 LETTER_SIZE = 7.0
 
 
-def central_voxel(voxels: np.ndarray) -> Triple:
+def central_voxel(voxels: np.ndarray, scale: int = 1) -> Triple:
     """Gives the voxel at the median position of the marked voxels; the volume's own centre if none is marked.
 
     Args:
         voxels: bool, shape (D, H, W), for instance the body or the hidden voxels.
+        scale: of how many voxels per axis of the volume meant each of ``voxels`` is one (it was taken with that stride).
 
     Example:
         >>> marked = np.zeros((8, 8, 8), dtype=bool)
@@ -49,34 +50,36 @@ def central_voxel(voxels: np.ndarray) -> Triple:
         (3, 6, 0)
     """
     if not voxels.any():
-        return voxels.shape[0] // 2, voxels.shape[1] // 2, voxels.shape[2] // 2
-    i, j, k = (int(np.median(places)) for places in np.nonzero(voxels))
+        return scale * (voxels.shape[0] // 2), scale * (voxels.shape[1] // 2), scale * (voxels.shape[2] // 2)
+    i, j, k = (scale * int(np.median(places)) for places in np.nonzero(voxels))
     return i, j, k
 
 
 def reconstruction_panel(
-    original_hu: np.ndarray,
+    original: np.ndarray,
     hidden_voxels: np.ndarray,
-    reconstruction_hu: np.ndarray,
+    reconstruction: np.ndarray,
     spacing_mm: Sequence[float],
     window: tuple[float, float] = WINDOWS["soft_tissue"],
     center: Triple | None = None,
     title: str = "",
     psnr_db: float | None = None,
     difference_hu: float | None = None,
+    window_hu: Sequence[float] | None = None,
 ) -> Figure:
     """Draws three planes (rows) of the original, the hidden patches, the reconstruction and the difference (columns).
 
     Args:
-        original_hu: shape (D, H, W), HU, axes towards the patient's right, anterior and superior (RAS+).
+        original: shape (D, H, W), HU (or [0, 1], see ``window_hu``), axes towards right, anterior and superior (RAS+).
         hidden_voxels: bool, shape (D, H, W), shown as a flat tint in the second column.
-        reconstruction_hu: shape (D, H, W), HU.
+        reconstruction: shape (D, H, W), likewise.
         spacing_mm: size of a voxel on each axis.
         window: width and level in HU.
         center: the voxel through which the planes go; None: the middle of the hidden voxels.
         title: for instance the case.
         psnr_db: shown behind the title.
         difference_hu: end of the difference's colour scale; None: half the window's width.
+        window_hu: the HU mapped to 0 and to 1, for volumes on a network's window; only the slices shown are converted.
 
     Returns:
         A figure that belongs to no window system and no global state.
@@ -84,10 +87,10 @@ def reconstruction_panel(
     Raises:
         ValueError: if the shapes differ, a spacing or the window's width is not positive, or ``center`` lies outside.
     """
-    shape = original_hu.shape
-    if len(shape) != 3 or hidden_voxels.shape != shape or reconstruction_hu.shape != shape:
+    shape = original.shape
+    if len(shape) != 3 or hidden_voxels.shape != shape or reconstruction.shape != shape:
         raise ValueError(
-            f"original {shape}, hidden voxels {hidden_voxels.shape}, reconstruction {reconstruction_hu.shape}: "
+            f"original {shape}, hidden voxels {hidden_voxels.shape}, reconstruction {reconstruction.shape}: "
             "expected three equal shapes (D, H, W)."
         )
     if len(spacing_mm) != 3 or min(spacing_mm) <= 0 or window[0] <= 0:
@@ -102,15 +105,15 @@ def reconstruction_panel(
     colours = ScalarMappable(Normalize(-limit, limit, clip=True), DIFFERENCE_MAP)
     figure, axes = _layout(extent_mm)
     for row, (plane, axis, letters) in zip(axes, ROWS, strict=True):
-        original, hidden, reconstruction = (
-            _displayed(volume, axis, place[axis]) for volume in (original_hu, hidden_voxels, reconstruction_hu)
-        )
-        seen = greys.to_rgba(original)[..., :3]
+        truth, hidden, rebuilt = (_displayed(volume, axis, place[axis]) for volume in (original, hidden_voxels, reconstruction))
+        if window_hu is not None:
+            truth, rebuilt = (part * (window_hu[1] - window_hu[0]) + window_hu[0] for part in (truth, rebuilt))
+        seen = greys.to_rgba(truth)[..., :3]
         pictures = (
             seen,
             np.where(hidden[..., None], to_rgb(HIDDEN_TINT), seen),
-            greys.to_rgba(reconstruction)[..., :3],
-            colours.to_rgba(reconstruction.astype(np.float32) - original)[..., :3],
+            greys.to_rgba(rebuilt)[..., :3],
+            colours.to_rgba(rebuilt.astype(np.float32) - truth)[..., :3],
         )
         across = [extent_mm[other] for other in range(3) if other != axis]
         for ax, picture in zip(row, pictures, strict=True):
@@ -134,9 +137,9 @@ def reconstruction_panel(
 def save_panels(
     folder: str | os.PathLike[str],
     name: str,
-    original_hu: np.ndarray,
+    original: np.ndarray,
     hidden_voxels: np.ndarray,
-    reconstruction_hu: np.ndarray,
+    reconstruction: np.ndarray,
     spacing_mm: Sequence[float],
     windows: Mapping[str, tuple[float, float]] = WINDOWS,
     dpi: int = 150,
@@ -147,7 +150,7 @@ def save_panels(
     Args:
         folder: is made if need be.
         name: start of the file names.
-        original_hu, hidden_voxels, reconstruction_hu, spacing_mm: as in :func:`reconstruction_panel`.
+        original, hidden_voxels, reconstruction, spacing_mm: as in :func:`reconstruction_panel`.
         windows: ``{name: (width, level)}`` in HU.
         dpi: pixels per inch.
         panel: more arguments of :func:`reconstruction_panel`.
@@ -157,7 +160,7 @@ def save_panels(
     """
     return [
         save_png(
-            reconstruction_panel(original_hu, hidden_voxels, reconstruction_hu, spacing_mm, window=window, **panel),
+            reconstruction_panel(original, hidden_voxels, reconstruction, spacing_mm, window=window, **panel),
             Path(folder) / f"{name}_{window_name}.png",
             dpi,
         )

@@ -54,7 +54,7 @@ def test_the_superpatch_with_the_most_body_of_each_of_the_first_scans_is_drawn(
     monkeypatch.setattr(panel_handler, "reconstruction_panel", noted)
     writer = _Writer()
     evaluator = Engine(_evaluate)
-    handler = PanelHandler(tmp_path, windows={"lung": (1500, -600)}, case_names=["pt_1"], summary_writer=writer)
+    handler = PanelHandler(tmp_path, windows={"lung": (1500, -600)}, scans=[{"case_id": "pt_1"}], summary_writer=writer)
     handler.attach(evaluator)
     evaluator.run(BATCHES)
     assert titles == [

@@ -1,0 +1,66 @@
+"""The result of an evaluation: one table on the screen, one file for machines."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ignite.distributed as idist
+from ignite.engine import Engine, Events
+
+from maesil_monai.evaluation.baseline_watch import BaselineWatch
+from maesil_monai.evaluation.tables import MethodRow, psnr_table
+
+logger = logging.getLogger(__name__)
+
+
+class ScoreReport:
+    """Prints network and baselines and writes ``scores.json``, with the values of every scan.
+
+    Args:
+        watch: knows the baselines' results.
+        output_dir: where to.
+        scans: the evaluated scans, by their number.
+        name: how the network is called in the table.
+    """
+
+    def __init__(
+        self,
+        watch: BaselineWatch,
+        output_dir: str | os.PathLike[str],
+        scans: Sequence[Mapping[str, Any]],
+        name: str = "network",
+    ) -> None:
+        self.watch = watch
+        self.folder = Path(output_dir)
+        self.scans = scans
+        self.name = name
+
+    def attach(self, engine: Engine) -> None:
+        """Registers the handler with an evaluator whose metrics are attached already, as MONAI's evaluators do."""
+        engine.add_event_handler(Events.COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Writes and prints."""
+        if idist.get_rank() != 0:
+            return
+        state: Any = engine.state
+        details = {name: values.tolist() for name, values in state.metric_details.items()}
+        numbers = details.pop("scan")
+        per_scan = [
+            {"case_id": self.scans[scan]["case_id"], **{name: values[row] for name, values in details.items()}}
+            for row, scan in enumerate(numbers)
+        ]
+        result = {self.name: dict(state.metrics), "baselines": dict(self.watch.baselines), "scans": per_scan}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.folder / "scores.json.partial"
+        partial.write_text(json.dumps(result, indent=4))
+        partial.replace(self.folder / "scores.json")
+        rows = [MethodRow(name, values, baseline=True) for name, values in self.watch.baselines.items()]
+        table = psnr_table([*rows, MethodRow(self.name, state.metrics)])
+        logger.info("Reconstruction of hidden voxels on %d held-out scans\n%s", len(per_scan), table)
+        logger.info("Values of every scan: %s", self.folder / "scores.json")

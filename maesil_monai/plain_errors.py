@@ -1,0 +1,52 @@
+"""Errors of data and settings as one line, where Python would print a traceback of the framework's insides."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from types import TracebackType
+
+from maesil_monai.data.bad_volume import BadVolume
+from maesil_monai.training.checkpoints import BadCheckpoint
+from maesil_monai.training.folder_lock import FolderInUse
+from maesil_monai.training.gradients import NonFiniteLoss
+
+CLEAR_ERRORS = (BadVolume, BadCheckpoint, FolderInUse, NonFiniteLoss)
+
+
+def show_plain_errors() -> None:
+    """Has this process print a clear error as ``error: ...`` and leave with code 1; everything else keeps its traceback.
+
+    For the ``initialize`` step of a bundle: ``monai.bundle`` wraps what a component raises into errors of its own.
+    """
+    sys.excepthook = _print_plainly
+
+
+def clear_error(error: BaseException | None) -> BaseException | None:
+    """Finds the clear error behind an exception: one of this package's families, or a ValueError raised by its code.
+
+    Example:
+        >>> try:
+        ...     raise RuntimeError("Failed to instantiate") from BadVolume("EMPTY", "a.nii", "0 bytes", "a NIfTI", "Copy it again.")
+        ... except RuntimeError as error:
+        ...     print(clear_error(error))
+        a.nii: 0 bytes; expected a NIfTI. Copy it again. [EMPTY]
+    """
+    while error is not None:
+        if isinstance(error, CLEAR_ERRORS) or (isinstance(error, ValueError) and _raised_here(error)):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _raised_here(error: BaseException) -> bool:
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return bool(frames) and frames[-1][0].f_globals.get("__name__", "").startswith("maesil_monai.")
+
+
+def _print_plainly(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    clear = clear_error(error)
+    if clear is None:
+        sys.__excepthook__(kind, error, trace)
+    else:
+        print(f"error: {clear}", file=sys.stderr)

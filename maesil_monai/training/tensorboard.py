@@ -1,0 +1,29 @@
+"""TensorBoard files, written by one process of a job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+from maesil_monai.training.distributed import rank
+
+
+class SilentWriter:
+    """Takes every call of a ``SummaryWriter`` and writes nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args, **kwargs: None
+
+
+def summary_writer(log_dir: str | Path) -> SummaryWriter | SilentWriter:
+    """Gives a ``SummaryWriter`` on rank 0 and a silent one elsewhere, where MONAI's handlers would open files of their own.
+
+    Args:
+        log_dir: folder of the event files; made at the first write.
+
+    Example:
+        >>> SilentWriter().add_scalar("loss", 1.0, 1)
+    """
+    return SummaryWriter(str(log_dir)) if rank() == 0 else SilentWriter()
