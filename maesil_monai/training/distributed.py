@@ -1,0 +1,82 @@
+"""One process or many: the process group of torchrun, the device of a process, and the network inside its wrappers."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+
+def is_distributed() -> bool:
+    """Tells whether this process belongs to an initialised process group."""
+    return dist.is_available() and dist.is_initialized()
+
+
+def rank() -> int:
+    """Gives the number of this process in the job, 0 when it is alone."""
+    return dist.get_rank() if is_distributed() else 0
+
+
+def world_size() -> int:
+    """Counts the processes of the job."""
+    return dist.get_world_size() if is_distributed() else 1
+
+
+def device(name: str | None = None) -> torch.device:
+    """Chooses the device of this process.
+
+    Args:
+        name: a device by name; None: ``cuda:LOCAL_RANK`` where there is a GPU (torchrun sets LOCAL_RANK, else 0), else the CPU.
+
+    Example:
+        >>> device("cpu")
+        device(type='cpu')
+    """
+    if name is not None:
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cpu")
+
+
+def initialize(backend: str | None = None) -> None:
+    """Joins the process group that torchrun describes in the environment; without torchrun nothing happens.
+
+    Args:
+        backend: None: ``nccl`` where there is a GPU, else ``gloo``.
+    """
+    if "WORLD_SIZE" not in os.environ or is_distributed():
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(device())
+    dist.init_process_group(backend or ("nccl" if torch.cuda.is_available() else "gloo"))
+
+
+def finalize() -> None:
+    """Leaves the process group, if there is one."""
+    if is_distributed():
+        dist.destroy_process_group()
+
+
+def wrap_ddp(network: torch.nn.Module, device: torch.device | str, find_unused_parameters: bool = False) -> torch.nn.Module:
+    """Moves a network to its device and, in a job of several processes, wraps it for gradient averaging.
+
+    Args:
+        network: the network.
+        device: the device of this process.
+        find_unused_parameters: for networks some of whose parameters do not take part in every step.
+    """
+    network = network.to(device)
+    if not is_distributed():
+        return network
+    ids = [torch.device(device)] if torch.device(device).type == "cuda" else None
+    return DistributedDataParallel(network, device_ids=ids, find_unused_parameters=find_unused_parameters)
+
+
+def unwrap(network: torch.nn.Module) -> torch.nn.Module:
+    """Gives the network inside ``DistributedDataParallel`` and ``torch.compile``; its parameter names carry no prefix."""
+    if isinstance(network, DistributedDataParallel):
+        network = network.module
+    return getattr(network, "_orig_mod", network)

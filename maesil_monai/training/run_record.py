@@ -1,0 +1,162 @@
+"""What was run, on what, and how it ended: one JSON file beside the weights."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Events
+from monai.engines import Workflow
+
+from maesil_monai.training.distributed import rank, world_size
+from maesil_monai.training.durable_checkpoint import BestModel
+from maesil_monai.training.run_end import on_run_end
+from maesil_monai.training.stepping import num_steps
+
+RECORD_NAME = "run.json"
+PACKAGES = ("maesil-monai", "monai", "torch", "pytorch-ignite", "numpy")
+
+
+class RunRecord:
+    """Writes ``run.json`` into the output folder: at the start, after each epoch, and at the end of a run, good or bad.
+
+    It holds configuration, command line, versions, hardware, a hash of the data list, times, superpatches seen, the best metric
+    and how the run ended. No host and user names: the home folder is written ``~``. A resumed run keeps the entries of its
+    earlier parts.
+    Attach it behind :class:`Resume` and before MONAI's ``StatsHandler``.
+
+    Args:
+        output_dir: the folder.
+        configuration: the user's keys and their values, as plain nested values.
+        data: the data list, of which only number and hash are written.
+        best: the keeper of the best model.
+
+    Example:
+        >>> RunRecord("output", {"epochs": 10}).configuration
+        {'epochs': 10}
+    """
+
+    def __init__(
+        self,
+        output_dir: str | Path,
+        configuration: Mapping[str, Any],
+        data: Sequence[Mapping[str, Any]] | None = None,
+        best: BestModel | None = None,
+    ) -> None:
+        self.path = Path(output_dir) / RECORD_NAME
+        self.configuration = dict(configuration)
+        self.data = data
+        self.best = best
+        self.record: dict[str, Any] = {}
+
+    def attach(self, engine: Workflow) -> None:
+        """Follows a MONAI trainer."""
+        if rank() == 0:
+            engine.add_event_handler(Events.STARTED, self._start)
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self._update)
+            on_run_end(engine, self._end)
+
+    def _start(self, engine: Workflow) -> None:
+        earlier = _read(self.path) if engine.state.iteration > 0 else {}
+        parts = earlier.pop("earlier_parts", [])
+        self.record = {
+            "configuration": self.configuration,
+            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+            "versions": {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}},
+            "hardware": hardware(),
+            "processes": world_size(),
+            "data": None if self.data is None else {"num_scans": len(self.data), "sha256": data_hash(self.data)},
+            "started": _now(),
+            "first_iteration": engine.state.iteration,
+            "earlier_parts": parts + ([earlier] if earlier else []),
+        }
+        self._write(engine, "running")
+
+    def _update(self, engine: Workflow) -> None:
+        self._write(engine, "running")
+
+    def _end(self, engine: Workflow, error: BaseException | None) -> None:
+        if error is not None:
+            how = f"failed: {type(error).__name__}: {error}"
+        elif engine.should_terminate:
+            how = "stopped early"
+        else:
+            how = "completed"
+        self._write(engine, how)
+
+    def _write(self, engine: Workflow, how: str) -> None:
+        """Brings the record up to date and replaces the file at once."""
+        output = engine.state.output
+        if isinstance(output, dict) and "image" in output:
+            # All batches are equally large: the sampler hands out whole ones.
+            self.record["superpatches_per_iteration"] = output["image"].shape[0] * world_size()
+        per_iteration = self.record.get("superpatches_per_iteration")
+        self.record.update(
+            iteration=engine.state.iteration,
+            optimizer_steps=num_steps(engine),
+            epoch=engine.state.epoch,
+            superpatches_seen=None if per_iteration is None else engine.state.iteration * per_iteration,
+            best_metric=None if self.best is None else self.best.state_dict(),
+            updated=_now(),
+            ended=how,
+        )
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_name(self.path.name + ".partial")
+        partial.write_text(json.dumps(_anonymous(self.record), indent=2, allow_nan=False) + "\n")
+        partial.replace(self.path)
+
+
+def data_hash(data: Sequence[Mapping[str, Any]]) -> str:
+    """Gives the SHA-256 of a data list, whatever the order of the keys in its entries."""
+    return hashlib.sha256(json.dumps(list(data), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def hardware() -> dict[str, Any]:
+    """Describes processor, memory and GPUs, without names of hosts."""
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        processor = names[0] if names else processor
+    return {
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "gpus": [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())],
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Reads an earlier record; one that is missing or damaged is none, as the run does not depend on it."""
+    try:
+        record = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _anonymous(value: Any) -> Any:
+    """Gives plain JSON values with the home folder written ``~`` and non-finite numbers as words."""
+    if isinstance(value, Mapping):
+        return {str(key): _anonymous(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_anonymous(item) for item in value]
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    return str(value).replace(str(Path.home()), "~")
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -1,0 +1,108 @@
+"""Leaving on request: Slurm and spot machines announce the end with a signal, and a run answers with a checkpoint."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from ignite.engine import Events
+from monai.engines import Workflow
+from torch.utils.data import DataLoader
+
+from maesil_monai.training.distributed import is_distributed
+from maesil_monai.training.run_end import LEAVE, on_run_end, run_last
+from maesil_monai.training.stepping import is_step
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+logger = logging.getLogger(__name__)
+
+
+class StopSignal:
+    """Ends a run after SIGTERM, SIGUSR1 or SIGINT at the next optimiser-step boundary, where :class:`DurableCheckpoint` saves it.
+
+    The signal itself only sets a flag. The process leaves with code 143 (130 after SIGINT), after all handlers of the run's end.
+    A second SIGINT leaves at once, without a checkpoint. In a job of several processes one signalled process stops all.
+    Workers of the trainer's data loader are shielded, as Slurm signals them too; give :func:`shield_worker` to other loaders.
+
+    Example:
+        >>> StopSignal().received is None
+        True
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._stopped = False
+        self._owner = 0
+        self._earlier: dict[int, Any] = {}
+
+    def attach(self, engine: Workflow) -> None:
+        """Follows a MONAI trainer."""
+        loader = getattr(engine, "data_loader", None)
+        if isinstance(loader, DataLoader) and loader.num_workers > 0:
+            loader.worker_init_fn = functools.partial(shield_worker, then=loader.worker_init_fn)
+        engine.add_event_handler(Events.STARTED, self._install)
+        run_last(engine, Events.ITERATION_COMPLETED, self._at_iteration, LEAVE)
+        run_last(engine, Events.EPOCH_COMPLETED, self._stop_if_asked, LEAVE)
+        on_run_end(engine, self._restore)
+        run_last(engine, Events.COMPLETED, self._leave, LEAVE)
+
+    def _install(self, engine: Workflow) -> None:
+        self.received, self._stopped, self._owner = None, False, os.getpid()
+        self._earlier = {number: signal.signal(number, self._receive) for number in STOP_SIGNALS}
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        """Notes a signal; nothing else is safe in a signal handler."""
+        if number == signal.SIGINT and self.received == signal.SIGINT and os.getpid() == self._owner:
+            raise KeyboardInterrupt
+        self.received = number
+
+    def _at_iteration(self, engine: Workflow) -> None:
+        if is_step(engine):
+            self._stop_if_asked(engine)
+
+    def _stop_if_asked(self, engine: Workflow) -> None:
+        number = self._agreed(engine)
+        if number and not self._stopped:
+            self._stopped = True
+            self.received = number
+            logger.warning("%s received: stopping after iteration %d", signal.Signals(number).name, engine.state.iteration)
+            engine.terminate()
+
+    def _agreed(self, engine: Workflow) -> int:
+        """Gives the signal that any process of the job received, 0 for none."""
+        number = self.received or 0
+        if is_distributed():
+            device = engine.state.device if dist.get_backend() == "nccl" else torch.device("cpu")
+            highest = torch.tensor(number, device=device)
+            dist.all_reduce(highest, dist.ReduceOp.MAX)
+            number = int(highest.item())
+        return number
+
+    def _restore(self, engine: Workflow, error: BaseException | None) -> None:
+        for number, handler in self._earlier.items():
+            signal.signal(number, handler)
+        self._earlier = {}
+
+    def _leave(self, engine: Workflow) -> None:
+        if self._stopped:
+            raise SystemExit(130 if self.received == signal.SIGINT else 143)
+
+
+def shield_worker(worker_id: int, then: Callable[[int], None] | None = None) -> None:
+    """Lets a data loader worker ignore the signals that its parent answers; it still ends with its parent.
+
+    Args:
+        worker_id: number of the worker.
+        then: another ``worker_init_fn`` to call.
+    """
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    if then is not None:
+        then(worker_id)

@@ -1,0 +1,201 @@
+"""Signals, locks and several processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ignite.engine import Events
+from tiny_run import Run
+
+from maesil_monai.training.checkpoints import LAST_NAME, load_checkpoint
+from maesil_monai.training.distributed import device, finalize, initialize, rank, unwrap, world_size, wrap_ddp
+from maesil_monai.training.folder_lock import LOCK_NAME, FolderInUse, FolderLock
+from maesil_monai.training.run_record import RECORD_NAME
+from maesil_monai.training.signals import STOP_SIGNALS, shield_worker
+
+PROGRAM = Path(__file__).with_name("tiny_run.py")
+TWO_PROCESSES = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+import torch
+import torch.distributed as dist
+from tiny_run import TinyNetwork, Run
+from maesil_monai.data.sampling import EpochSampler
+from maesil_monai.training import distributed
+from maesil_monai.training.training_state import TrainingState
+
+torch.set_num_threads(1)
+distributed.initialize()
+sampler = EpochSampler(8, batch_size=2)
+assert list(sampler) == [(1, 4 * batch + 2 * distributed.rank() + place) for batch in range(2) for place in range(2)]
+network = distributed.wrap_ddp(TinyNetwork(), "cpu")
+assert type(distributed.unwrap(network)) is TinyNetwork
+state = TrainingState(network, torch.optim.SGD(network.parameters(), lr=0.1))
+run = Run(Path(sys.argv[1]) / "other", handlers=())
+torch.manual_seed(distributed.rank())
+collected = state.collect(run.trainer)
+assert len(collected["random"]) == 2
+assert torch.equal(state.restore(run.trainer, {**collected, "format_version": 1}, "here")["torch"], torch.get_rng_state())
+run = Run(Path(sys.argv[1]), num_batches=12)
+if distributed.rank() == 1:
+    import os, signal
+    from ignite.engine import Events
+    run.trainer.add_event_handler(Events.ITERATION_STARTED(once=3), lambda: os.kill(os.getpid(), signal.SIGTERM))
+try:
+    run.run()
+except SystemExit as leave:
+    assert leave.code == 143
+    print("left", run.trainer.state.iteration, flush=True)
+distributed.finalize()
+"""
+
+
+def test_a_second_run_is_refused_and_a_signalled_program_saves_and_leaves_with_143(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, str(PROGRAM), str(tmp_path), "0.05", "1000"], stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == b"running\n"
+        with pytest.raises(FolderInUse, match=f"process {program.pid} on {socket.gethostname()}"):
+            Run(tmp_path).run()
+        assert (tmp_path / LOCK_NAME).is_file()
+        program.terminate()
+        assert program.wait(timeout=60) == 143
+    assert load_checkpoint(tmp_path / LAST_NAME)["trainer"]["iteration"] >= 4
+    assert json.loads((tmp_path / RECORD_NAME).read_text())["ended"] == "stopped early"
+    assert not (tmp_path / LOCK_NAME).exists()
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+@pytest.mark.parametrize("iteration", [2, 6])
+def test_a_signal_waits_for_the_next_optimiser_step(tmp_path: Path, number: signal.Signals, iteration: int) -> None:
+    before = signal.getsignal(number)
+    run = Run(tmp_path, save_interval=None)
+    run.trainer.add_event_handler(Events.ITERATION_STARTED(once=iteration), lambda: os.kill(os.getpid(), number))
+    with pytest.raises(SystemExit) as left:
+        run.run()
+    assert left.value.code == (130 if number == signal.SIGINT else 143)
+    # Steps are taken after batches 4, 6 and 10.
+    assert load_checkpoint(tmp_path / LAST_NAME)["trainer"]["iteration"] == {2: 4, 6: 6}[iteration]
+    assert signal.getsignal(number) == before
+
+
+def test_a_second_interrupt_leaves_at_once_without_a_checkpoint(tmp_path: Path) -> None:
+    run = Run(tmp_path, save_interval=None)
+    for iteration in (1, 2):
+        run.trainer.add_event_handler(Events.ITERATION_STARTED(once=iteration), lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        run.run()
+    assert run.trainer.state.iteration == 2
+    assert not (tmp_path / LAST_NAME).exists()
+    assert not (tmp_path / LOCK_NAME).exists()
+
+
+def test_a_signal_to_the_workers_too_does_not_break_the_run(tmp_path: Path) -> None:
+    run = Run(tmp_path, num_workers=1)
+
+    def signal_all() -> None:
+        for worker in run.trainer._dataloader_iter._workers:
+            os.kill(worker.pid, signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    run.trainer.add_event_handler(Events.ITERATION_STARTED(once=1), signal_all)
+    with pytest.raises(SystemExit) as left:
+        run.run()
+    assert left.value.code == 143
+    assert load_checkpoint(tmp_path / LAST_NAME)["trainer"]["iteration"] == 4
+
+
+def test_a_shielded_worker_ignores_the_signals_and_still_calls_its_own_function() -> None:
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    calls: list[int] = []
+    try:
+        shield_worker(3, then=calls.append)
+        assert [signal.getsignal(number) for number in STOP_SIGNALS] == [signal.SIG_IGN] * 3
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert calls == [3]
+
+
+def write_lock(folder: Path, **owner: Any) -> None:
+    (folder / LOCK_NAME).write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "started": "0", **owner}))
+
+
+def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as dead:
+        dead.wait()
+    write_lock(tmp_path, pid=dead.pid)
+    Run(tmp_path, max_epochs=1).run()
+    assert not (tmp_path / LOCK_NAME).exists()
+
+
+def test_two_runs_of_one_process_in_a_folder_are_refused(tmp_path: Path) -> None:
+    first = FolderLock(tmp_path)
+    first.acquire()
+    with pytest.raises(FolderInUse):
+        FolderLock(tmp_path).acquire()
+    first.release()
+    FolderLock(tmp_path).acquire()
+    FolderLock(tmp_path).release()
+
+
+def test_a_lock_of_another_host_is_never_taken_over(tmp_path: Path) -> None:
+    write_lock(tmp_path, host="elsewhere")
+    with pytest.raises(FolderInUse, match="on elsewhere"):
+        FolderLock(tmp_path).acquire()
+
+
+def test_a_lock_whose_process_number_was_given_away_again_is_taken_over(tmp_path: Path) -> None:
+    write_lock(tmp_path, pid=os.getppid())
+    lock = FolderLock(tmp_path)
+    lock.acquire()
+    assert json.loads(lock.path.read_text())["pid"] == os.getpid()
+    lock.release()
+
+
+def test_an_unreadable_lock_is_not_taken_over(tmp_path: Path) -> None:
+    (tmp_path / LOCK_NAME).write_text("")
+    with pytest.raises(FolderInUse, match=f"remove .*{LOCK_NAME}"):
+        FolderLock(tmp_path).acquire()
+
+
+def test_one_process_needs_no_process_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    initialize()
+    network = torch.nn.Linear(1, 1)
+    assert (rank(), world_size()) == (0, 1)
+    assert wrap_ddp(network, "cpu") is unwrap(network) is network
+    assert device().type in ("cpu", "cuda")
+    finalize()
+
+
+def test_two_processes_share_the_batches_and_stop_together_when_one_is_signalled(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    programs, results = [], []
+    for number in range(2):
+        environment = {**os.environ, "RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": "2"}
+        environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "CUDA_VISIBLE_DEVICES": ""}
+        command = [sys.executable, "-c", TWO_PROCESSES, str(tmp_path), str(PROGRAM.parent)]
+        programs.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True))
+    for program in programs:
+        try:
+            results.append(program.communicate(timeout=120))
+        except subprocess.TimeoutExpired:
+            program.kill()
+            results.append(program.communicate())
+    for program, (printed, errors) in zip(programs, results, strict=True):
+        assert program.returncode == 0, errors
+        # 24 samples are 6 batches of 2 for each process. Signalled in iteration 3, stopped at the step after iteration 4.
+        assert printed.splitlines()[-1] == "left 4"
+    assert len(load_checkpoint(tmp_path / LAST_NAME)["random"]) == 2
