@@ -27,10 +27,10 @@ def clear_error(error: BaseException | None) -> BaseException | None:
 
     Example:
         >>> try:
-        ...     raise RuntimeError("Failed to instantiate") from BadVolume("EMPTY", "a.nii", "0 bytes", "a NIfTI", "Copy it again.")
+        ...     raise RuntimeError("Failed to instantiate") from BadVolume("EMPTY", "a.nii", "0 bytes", "a NIfTI", "Copy it.")
         ... except RuntimeError as error:
         ...     print(clear_error(error))
-        a.nii: 0 bytes; expected a NIfTI. Copy it again. [EMPTY]
+        a.nii: 0 bytes; expected a NIfTI. Copy it. [EMPTY]
     """
     while error is not None:
         if isinstance(error, CLEAR_ERRORS) or (isinstance(error, ValueError) and _raised_here(error)):

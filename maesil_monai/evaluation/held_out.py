@@ -13,6 +13,7 @@ import torch.distributed as dist
 from monai.data import DataLoader, Dataset, DistributedSampler
 
 from maesil_monai.data.bad_volume import BadVolume
+from maesil_monai.data.sampling import bad_volume_behind
 from maesil_monai.data.source import VolumeSource
 from maesil_monai.geometry import as_triple, box_at, grid_of
 
@@ -66,7 +67,10 @@ def held_out_superpatches(
             found = sources(dict(data[scan]))
             image, body = found["image"], found["body"]
             enough = [index for index, share in _shares(body, size) if share >= min_body]
-        except BadVolume as fault:
+        except (BadVolume, RuntimeError) as error:
+            fault = bad_volume_behind(error)
+            if fault is None:
+                raise
             logger.error("validation scan refused: %s", fault)
             bad.append(fault)
             continue

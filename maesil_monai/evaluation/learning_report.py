@@ -11,6 +11,7 @@ from typing import Any
 
 import ignite.distributed as idist
 from ignite.engine import Engine, Events
+from monai.engines import Trainer
 
 from maesil_monai.data.sampling import EpochSampler
 from maesil_monai.evaluation.baseline_watch import BaselineWatch
@@ -61,7 +62,7 @@ class LearningReport:
         engine.add_event_handler(Events.COMPLETED, self._finish)
         self.validator.add_event_handler(Events.EPOCH_COMPLETED, self._validated)
 
-    def _start(self, engine: Engine) -> None:
+    def _start(self, engine: Trainer) -> None:
         self._started = time.monotonic()
         self.watch.steps_per_epoch = num_steps(engine, engine.state.epoch_length)
         file = self.folder / "learning_curve.json"
