@@ -138,6 +138,7 @@ class PanelHandler:
                     center=central_voxel(example.body),
                     title=title if example.spacing_mm else f"{title} (voxel size unknown)",
                     psnr_db=float(psnr_db(mean_squared)) if example.scored_body.any() else None,
+                    window_hu=self.window_hu,
                 )
                 try:
                     save_png(figure, self.folder / f"scan{scan:03d}{epoch}_{window_name}.png")

@@ -65,26 +65,27 @@ def test_the_superpatch_with_the_most_body_of_each_of_the_first_scans_is_drawn(
     assert set(writer.pictures) == {("panels/scan000_lung", 1), ("panels/scan001_lung", 1)}
 
 
-def test_visible_voxels_are_pasted_and_values_are_in_hu_and_spacing_comes_from_the_batch(
+def test_visible_voxels_are_pasted_and_window_and_spacing_reach_the_panel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[Any, ...]] = []
     draw = panel_handler.reconstruction_panel
 
     def noted(*volumes: Any, **panel: Any) -> Any:
-        seen.append((*volumes, panel["title"]))
+        seen.append((*volumes, panel["title"], panel["window_hu"]))
         return draw(*volumes, **panel)
 
     monkeypatch.setattr(panel_handler, "reconstruction_panel", noted)
     evaluator = Engine(_evaluate)
     PanelHandler(tmp_path, 1, window_hu=(-1000, 500), windows={"lung": (1500, -600)}, keep_all=True).attach(evaluator)
     evaluator.run([_batch([0], [6], spacing_mm=torch.tensor([[1.0, 2.0, 3.0]]))])
-    original, hidden, shown, spacing_mm, title = seen[0]
+    original, hidden, shown, spacing_mm, title, window_hu = seen[0]
+    assert window_hu == (-1000.0, 500.0)
     assert hidden[:4].all()
     assert not hidden[4:].any()
-    np.testing.assert_allclose(original, -250.0, atol=1e-3)  # 0.5 of -1000 to 500 HU
-    np.testing.assert_allclose(shown[4:], -250.0, atol=1e-3)
-    np.testing.assert_allclose(shown[:4], -100.0, atol=1e-3)  # 0.1 of 1500 HU more
+    np.testing.assert_allclose(original, 0.5)
+    np.testing.assert_allclose(shown[4:], 0.5)
+    np.testing.assert_allclose(shown[:4], 0.6)
     assert spacing_mm == (1.0, 2.0, 3.0)
     assert "unknown" not in title
     assert [path.name for path in (tmp_path / "panels").iterdir()] == ["scan000_epoch0001_lung.png"]
@@ -108,7 +109,7 @@ def test_no_hidden_voxel_is_pasted_and_a_network_that_hides_nothing_is_shown_as_
     evaluator = Engine(_evaluate)
     PanelHandler(tmp_path, 1, window_hu=(-1000, 500), windows={"lung": (1500, -600)}).attach(evaluator)
     evaluator.run([batch])
-    np.testing.assert_allclose(seen[0], -100.0, atol=1e-3)  # the prediction, 150 HU above the image
+    np.testing.assert_allclose(seen[0], 0.6)  # the prediction, 0.1 above the image
 
 
 def test_a_full_disk_is_a_warning_and_the_evaluation_goes_on(

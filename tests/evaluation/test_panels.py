@@ -78,6 +78,15 @@ def test_the_window_maps_its_ends_to_black_and_white() -> None:
     assert axial[10].min() == 1.0
 
 
+def test_volumes_on_a_networks_window_are_shown_in_hu() -> None:
+    rng = np.random.default_rng(0)
+    original, rebuilt = rng.random((2, 6, 5, 4)).astype(np.float32)
+    hidden = original > 0.5
+    in_hu = reconstruction_panel(original * 1500 - 1000, hidden, rebuilt * 1500 - 1000, (1, 1, 1))
+    windowed = reconstruction_panel(original, hidden, rebuilt, (1, 1, 1), window_hu=(-1000, 500))
+    assert np.abs(figure_to_array(in_hu).astype(int) - figure_to_array(windowed)).max() <= 1
+
+
 def test_shapes_and_places_that_do_not_fit_are_refused() -> None:
     volume = np.zeros(SHAPE, dtype=np.float32)
     with pytest.raises(ValueError, match="three equal shapes"):
