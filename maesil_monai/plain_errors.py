@@ -23,7 +23,8 @@ def show_plain_errors() -> None:
 
 
 def clear_error(error: BaseException | None) -> BaseException | None:
-    """Finds the clear error behind an exception: one of this package's families, or a ValueError raised by its code.
+    """Finds the clear error behind an exception: one of this package's families, a ValueError raised by its code, or an error
+    of the operating system that names a file.
 
     Example:
         >>> try:
@@ -34,6 +35,8 @@ def clear_error(error: BaseException | None) -> BaseException | None:
     """
     while error is not None:
         if isinstance(error, CLEAR_ERRORS) or (isinstance(error, ValueError) and _raised_here(error)):
+            return error
+        if isinstance(error, OSError) and error.filename is not None:
             return error
         error = error.__cause__ or error.__context__
     return None

@@ -39,6 +39,16 @@ def is_better(current: float, best: float) -> bool:
     return not math.isnan(current) and (math.isnan(best) or current > best)
 
 
+def is_smaller(current: float, best: float) -> bool:
+    """:func:`is_better` for a metric of which less is better.
+
+    Example:
+        >>> is_smaller(0.1, float("nan")), is_smaller(float("nan"), 0.1), is_smaller(0.1, 0.2)
+        (True, False, True)
+    """
+    return not math.isnan(current) and (math.isnan(best) or current < best)
+
+
 class PooledPSNR(CumulativeIterationMetric):
     """PSNR in dB and mean absolute error in HU for several regions, pooled over each scan's superpatches.
 
@@ -169,6 +179,10 @@ class ReconstructionMetric(Metric):
     Args:
         regions: as in :class:`PooledPSNR`.
         window_hu: as in :class:`PooledPSNR`.
+        normalised_targets: True for a network that predicts patches normalised by their own mean and deviation.
+
+    Raises:
+        ValueError: for such a network: its output becomes a picture only with the truth's statistics, so it has no PSNR.
 
     Example:
         >>> ReconstructionMetric(regions=("hidden_body",)).pooled.names
@@ -176,8 +190,16 @@ class ReconstructionMetric(Metric):
     """
 
     def __init__(
-        self, regions: Sequence[str] = ("hidden_body", "hidden"), window_hu: Sequence[float] = (-1000.0, 1000.0)
+        self,
+        regions: Sequence[str] = ("hidden_body", "hidden"),
+        window_hu: Sequence[float] = (-1000.0, 1000.0),
+        normalised_targets: bool = False,
     ) -> None:
+        if normalised_targets:
+            raise ValueError(
+                "PSNR is not defined for a network that predicts normalised patches (normalise_patches): its output becomes a "
+                "picture only with the truth's statistics. Validate the loss instead: add configs/normalised_targets.json to --config_file."
+            )
         self.pooled = PooledPSNR(regions, window_hu)
         super().__init__(output_transform=pred_and_label, skip_unrolling=True, metrics_result_mode="flatten")
 
@@ -211,6 +233,11 @@ class ReconstructionMetric(Metric):
 def pred_and_label(output: Mapping[str, Any]) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
     """Picks ``(pred, label)`` from the output of one of MONAI's supervised engines."""
     return output["pred"], output["label"]
+
+
+def num_samples(label: Mapping[str, torch.Tensor]) -> int:
+    """Counts the superpatches of a batch by its label: ``batch_size`` for ``ignite.metrics.Loss``."""
+    return len(label["image"])
 
 
 def _sum(values: torch.Tensor) -> torch.Tensor:

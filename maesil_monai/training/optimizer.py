@@ -18,7 +18,7 @@ def build_optimizer(
     accumulation: int = 1,
     weight_decay: float = 0.05,
     betas: Sequence[float] = (0.9, 0.95),
-    base_batch_size: int | None = 256,
+    base_batch_size: int = 256,
 ) -> torch.optim.AdamW:
     """Builds AdamW with weight decay on weight matrices and kernels only.
 
@@ -32,7 +32,7 @@ def build_optimizer(
         accumulation: batches per optimiser step; B is ``batch_size * accumulation * processes``.
         weight_decay: of the decayed group.
         betas: decay of the running moments.
-        base_batch_size: batch size the base rate is meant for; None: ``learning_rate`` is used as it is.
+        base_batch_size: batch size the base rate is meant for; 0: ``learning_rate`` is used as it is.
 
     Raises:
         ValueError: if the network has no parameter to train.
@@ -50,9 +50,7 @@ def build_optimizer(
     decayed = [value for name, value in named if is_decayed(name, value)]
     undecayed = [value for name, value in named if not is_decayed(name, value)]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": undecayed, "weight_decay": 0.0}]
-    rate = (
-        learning_rate if base_batch_size is None else learning_rate * batch_size * accumulation * world_size() / base_batch_size
-    )
+    rate = learning_rate if not base_batch_size else learning_rate * batch_size * accumulation * world_size() / base_batch_size
     fused = all(value.is_cuda for _, value in named)
     return torch.optim.AdamW(groups, lr=rate, betas=(betas[0], betas[1]), fused=fused)
 

@@ -20,6 +20,11 @@ def loss_of(output: Any) -> float:
     return float(first["loss"].detach())
 
 
+def progress_bar() -> ProgressBar:
+    """Gives ignite's progress bar of the epoch's batches, shown on a terminal by the first process and nowhere else."""
+    return ProgressBar(persist=False, disable=None if rank() == 0 else True)
+
+
 class ProgressLine:
     """Logs loss, gradient norm, learning rate and speed of a trainer on rank 0.
 

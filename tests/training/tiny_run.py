@@ -116,7 +116,7 @@ class Run:
     ) -> None:
         set_determinism(7)
         self.network = TinyNetwork(width)
-        self.optimizer = build_optimizer(self.network, 1e-2, 8, base_batch_size=None)
+        self.optimizer = build_optimizer(self.network, 1e-2, 8, base_batch_size=0)
         self.schedule = WarmupCosine(self.optimizer, warmup_steps=2, min_lr=1e-4)
         self.average = WeightAverage(self.network, decay)
         self.sampler = EpochSampler(2 * num_batches, batch_size=2)

@@ -1,0 +1,88 @@
+"""What a user gets wrong is answered by one clear line."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bundle_runs import TRAINING, Trained, run
+
+from maesil_monai.plain_errors import clear_error
+
+
+def _message(*names: str, **settings: Any) -> str:
+    """Runs a workflow that must fail, and gives the line that the command line would show."""
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - whatever MONAI wraps it into
+        run(*names, **settings)
+    error = clear_error(raised.value)
+    assert error is not None, raised.value
+    assert "\n" not in str(error)
+    return str(error)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"cube_size": 64, "superpatch_size": 48}, r"superpatch_size=\(48, 48, 48\) does not divide resampled volume=\(64, 64, 64\)"),
+        ({"patch_size": 7}, r"patch_size=\(7, 7, 7\) does not divide superpatch_size=\(16, 16, 16\)"),
+        ({"val_scans": 99}, r"val_scans=99 of the 6 scans in .*: expected a share between 0 and 1 or a count of 1 to 5"),
+        ({"preset": "huge"}, r"preset='huge': expected one of tiny, small, base"),
+        ({"decoder": "mlp"}, r"decoder='mlp': expected one of self_attention, cross_attention"),
+        ({"mask_rule": "checkerboard"}, r"mask rule 'checkerboard' is unknown"),
+        ({"mask_ratio": 75}, r"total_ratio=75 of mask rule 'total': expected a value between 0 and 1"),
+        ({"resample_policy": "spacing"}, r"spacing_mm=None: policy 'spacing' expects one positive number of mm"),
+        ({"superpatches_per_epoch": 1}, r"num_samples=1 per epoch do not fill one global batch of 2"),
+        ({"min_body": 1.0}, r"min_body=1.0: expected a share from 0 to below 1"),
+        ({"loss": "huber"}, r"error='huber': expected"),
+        ({"amp": "int8"}, r"amp='int8': expected true, false or one of bfloat16, float16"),
+        ({"window_hu": [400, -400]}, r"window_hu=.*400.*-400"),
+        ({"time_limit_minutes": 0}, r"time_limit_minutes=0: expected a positive number of minutes"),
+        ({"init_weights": "nowhere.pt"}, r"nowhere.pt: no such file; expected weights"),
+        ({"ckpt": "nowhere.pt"}, r"nowhere.pt: no such file; expected a training checkpoint"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_an_impossible_setting_is_named_with_what_was_expected(
+    scan_folder: Path, tmp_path: Path, settings: dict[str, Any], expected: str
+) -> None:
+    message = _message("train", **{**TRAINING, **settings}, dataset_dir=str(scan_folder), output_dir=str(tmp_path))
+    assert re.search(expected, message), message
+
+
+def test_a_folder_that_is_not_there_or_holds_no_scan_is_named(tmp_path: Path) -> None:
+    settings = {**TRAINING, "output_dir": str(tmp_path / "out")}
+    assert str(tmp_path / "nowhere") in _message("train", dataset_dir=str(tmp_path / "nowhere"), **settings)
+    (tmp_path / "empty").mkdir()
+    assert _message("train", dataset_dir=str(tmp_path / "empty"), **settings).endswith("[NO_VOLUME]")
+
+
+def test_a_list_whose_rows_have_no_image_is_refused(scan_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(scan_folder, tmp_path / "scans")
+    rows = [{"img": f"phantom_{number:04d}/ct.nii.gz"} for number in range(6)]
+    (tmp_path / "scans" / "datalist.json").write_text(json.dumps({"training": rows}))
+    message = _message("train", dataset_dir=str(tmp_path / "scans"), output_dir=str(tmp_path / "out"), **TRAINING)
+    assert "datalist.json" in message
+    assert "'img'" in message
+    assert message.endswith("[BAD_DATALIST]")
+
+
+@pytest.mark.parametrize("number", [0, 5])
+def test_a_file_that_is_no_ct_is_named_wherever_it_lies(scan_folder: Path, tmp_path: Path, number: int) -> None:
+    # Scan 0 trains, scan 5 validates; of four training scans none may be bad at a share of 0.05.
+    shutil.copytree(scan_folder, tmp_path / "scans")
+    bad = tmp_path / "scans" / f"phantom_{number:04d}" / "ct.nii.gz"
+    bad.write_bytes(np.random.default_rng(0).bytes(5000))
+    message = _message("train", dataset_dir=str(tmp_path / "scans"), output_dir=str(tmp_path / "out"), **TRAINING)
+    assert str(bad) in message
+
+
+@pytest.mark.parametrize("name", ["evaluate", "inference"])
+def test_missing_weights_are_named(name: str, scan_folder: Path, tmp_path: Path, trained: Trained) -> None:
+    settings = json.loads((trained.folder / "settings.json").read_text())
+    settings |= {"ckpt": str(tmp_path / "model.pt"), "num_workers": 0, "output_dir": str(tmp_path)}
+    assert str(tmp_path / "model.pt") in _message(name, dataset_dir=str(scan_folder), **settings)
