@@ -15,10 +15,10 @@ import time
 import fire
 import torch
 
+from maesil_monai.inferers import AutocastInferer
 from maesil_monai.losses import ReconstructionLoss
 from maesil_monai.masking import MaskRule, draw_target
 from maesil_monai.networks import build_network
-from maesil_monai.training.autocast import AutocastInferer
 from maesil_monai.training.optimizer import build_optimizer
 from maesil_monai.training.run_record import hardware
 

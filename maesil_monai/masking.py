@@ -61,6 +61,8 @@ class MaskRule:
     def __post_init__(self) -> None:
         if self.name not in get_args(RuleName):
             raise ValueError(f"mask rule {self.name!r} is unknown: expected one of {', '.join(get_args(RuleName))}.")
+        if not isinstance(self.wrap, bool):
+            raise ValueError(f"wrap={self.wrap!r}: expected true or false (True or False on a command line).")
         for key in ("total_ratio", "plane_ratio", "axis_ratio"):
             if not 0.0 < getattr(self, key) < 1.0:
                 raise ValueError(f"{key}={getattr(self, key)} of mask rule {self.name!r}: expected a value between 0 and 1.")

@@ -78,12 +78,16 @@ def data_hash(datalist: Sequence[dict[str, str]]) -> str:
         MissingVolume: MISSING, if a file has gone.
     """
     digest = hashlib.sha256()
-    for row in sorted(datalist, key=lambda row: row["case_id"]):
+    for row in sorted(datalist, key=_case_of):
         path = Path(row["image"])
         if not path.is_file():
             raise MissingVolume("MISSING", path, "no such file", "a volume of the data list", "Build the data list again.")
-        digest.update(f"{row['case_id']}\0{path.stat().st_size}\n".encode())
+        digest.update(f"{_case_of(row)}\0{path.stat().st_size}\n".encode())
     return digest.hexdigest()
+
+
+def _case_of(row: dict[str, str]) -> str:
+    return row.get("case_id", Path(row["image"]).name)
 
 
 def _found(root: Path, pattern: str | None) -> list[dict[str, str]]:

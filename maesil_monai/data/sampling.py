@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 import torch.distributed as dist
-from monai.data import Dataset
+from monai.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from maesil_monai.data.bad_volume import BadVolume
@@ -106,7 +107,7 @@ class EpochSampler(DistributedSampler):
             if state[key] != getattr(self, key):
                 raise ValueError(
                     f"sample order cannot go on: {key} was {state[key]} and is {getattr(self, key)} now. "
-                    "Keep num_samples and batch_size x number of processes as they were."
+                    "Keep superpatches_per_epoch and batch_size x number of processes as they were."
                 )
         self.epoch, self.position = state["epoch"], state["position"]
 
@@ -200,6 +201,24 @@ class SeededDataset(Dataset):
             f"at most {self.bad_share:.0%} (bad_share)",
             "Check the data list and correct or remove the files named in the warnings.",
         )
+
+
+def training_loader(dataset: SeededDataset, sampler: EpochSampler, num_workers: int = 0) -> DataLoader:
+    """Loads the batches of a sampler; workers live as long as the run, with their caches and what they know of bad scans.
+
+    Args:
+        dataset: gives the samples.
+        sampler: gives the keys and the batch size.
+        num_workers: processes that load; 0 loads in the training process.
+    """
+    return DataLoader(
+        dataset,
+        num_workers=num_workers,
+        sampler=sampler,
+        batch_size=sampler.batch_size,
+        persistent_workers=num_workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )
 
 
 def bad_volume_behind(error: BaseException) -> BadVolume | None:

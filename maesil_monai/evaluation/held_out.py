@@ -49,10 +49,14 @@ def held_out_superpatches(
 
     Raises:
         BadVolume: if scans cannot be read; all of them are logged first.
-        ValueError: if no superpatch holds enough body.
+        ValueError: if no superpatch holds enough body, or for impossible numbers.
 
     Source: the design's protocol; the MAESIL paper does not say which superpatches are judged.
     """
+    if max_superpatches < 0 or masks_per_superpatch < 1:
+        raise ValueError(
+            f"max_superpatches={max_superpatches}, masks_per_superpatch={masks_per_superpatch}: expected at least 0 (all) and 1."
+        )
     size = as_triple(superpatch_size, "superpatch_size")
     num_scans = min(len(data), max_superpatches) if max_superpatches else len(data)
     per_scan = math.ceil(max_superpatches / num_scans) if max_superpatches else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from maesil_monai.data.sampling import EpochSampler
 from maesil_monai.evaluation.baseline_watch import BaselineWatch
 from maesil_monai.evaluation.curves import CurvePoint, learning_curve
 from maesil_monai.evaluation.figure_files import save_png
+from maesil_monai.evaluation.json_files import write_json
 from maesil_monai.evaluation.tables import MethodRow, psnr_table
 from maesil_monai.training.stepping import num_steps
 
@@ -67,7 +69,9 @@ class LearningReport:
         self.watch.steps_per_epoch = num_steps(engine, engine.state.epoch_length)
         file = self.folder / "learning_curve.json"
         if engine.state.iteration and file.is_file():
-            self.rows = [row for row in json.loads(file.read_text())["network"] if row["epoch"] <= engine.state.epoch]
+            earlier = json.loads(file.read_text())["network"]
+            rows = [row for row in earlier if row["epoch"] <= engine.state.epoch]
+            self.rows = [{name: math.nan if value is None else value for name, value in row.items()} for row in rows]
             self._minutes_before = self.rows[-1]["minutes"] if self.rows else 0.0
 
     def _validated(self, evaluator: Engine) -> None:
@@ -90,10 +94,7 @@ class LearningReport:
             best,
             baselines[best],
         )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / "learning_curve.json.partial"
-        temporary.write_text(json.dumps({"network": self.rows, "baselines": dict(self.watch.baselines)}, indent=4))
-        temporary.replace(self.folder / "learning_curve.json")
+        write_json(self.folder / "learning_curve.json", {"network": self.rows, "baselines": self.watch.baselines})
         points = [CurvePoint(entry["superpatches"], entry["minutes"], entry[self.metric]) for entry in self.rows]
         save_png(learning_curve(points, baselines), self.folder / "learning_curve.png")
 

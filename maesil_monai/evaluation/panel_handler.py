@@ -51,7 +51,7 @@ class PanelHandler:
 
     Args:
         output_dir: the run's folder.
-        num_panels: number of scans to draw, one superpatch each.
+        num_panels: number of scans to draw, one superpatch each; 0 draws none.
         window_hu: the HU mapped to 0 and to 1.
         windows: display windows ``{name: (width, level)}`` in HU.
         spacing_mm: size of a voxel; None: from the batch's ``spacing_mm`` (B, 3), and where that is missing voxels are drawn as
@@ -63,7 +63,7 @@ class PanelHandler:
         summary_writer: TensorBoard writer, or None.
 
     Raises:
-        ValueError: if ``num_panels`` is not positive.
+        ValueError: if ``num_panels`` is negative.
 
     Example:
         >>> PanelHandler("output", num_panels=2, scans=[{"case_id": "pt_41"}]).folder.name
@@ -82,8 +82,8 @@ class PanelHandler:
         keep_all: bool = False,
         summary_writer: Any = None,
     ) -> None:
-        if num_panels < 1:
-            raise ValueError(f"num_panels={num_panels}: expected 1 or more. Leave the handler out to draw none.")
+        if num_panels < 0:
+            raise ValueError(f"num_panels={num_panels}: expected a number of scans, 0 to draw none.")
         self.folder = Path(output_dir) / "panels"
         self.num_panels = num_panels
         self.window_hu = (float(window_hu[0]), float(window_hu[1]))

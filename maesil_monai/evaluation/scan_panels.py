@@ -21,7 +21,8 @@ class SaveScanPanelsd(Transform):
     Put it before ``Invertd``: it draws on the resampled grid, on which the masks lie; proportions are those of the body.
 
     Args:
-        output_dir: files become ``output_dir/CASE/CASE_WINDOW.png``, CASE being ``case_id`` or the image's file name.
+        output_dir: files become ``output_dir/CASE/NAME_WINDOW.png``, CASE being ``case_id`` (or the image's file name) and NAME
+            its last part: the folder in which ``SaveImaged`` with ``data_root_dir`` puts the reconstruction.
         inferer: the inferer that made the reconstruction; it knows the masks.
         window_hu: the HU mapped to 0 and to 1.
         image_key, pred_key: original and reconstruction, MetaTensors (1, D, H, W) in [0, 1].
@@ -44,6 +45,7 @@ class SaveScanPanelsd(Transform):
         self.output_dir = Path(output_dir)
         self.inferer = inferer
         self.window_hu = (float(window_hu[0]), float(window_hu[1]))
+        self.body_threshold = (-500.0 - self.window_hu[0]) / (self.window_hu[1] - self.window_hu[0])
         self.image_key = image_key
         self.pred_key = pred_key
 
@@ -58,16 +60,15 @@ class SaveScanPanelsd(Transform):
         reconstruction = torch.as_tensor(pred)[0].float().cpu().numpy()
         hidden = self.inferer.hidden_voxels(original.shape)[0].numpy()
         case = str(data.get("case_id") or Path(str(image.meta.get("filename_or_obj", "scan"))).name.split(".")[0])
-        name = case.replace("/", "_")
         save_panels(
-            self.output_dir / name,
-            name,
+            self.output_dir / case,
+            Path(case).name,
             original,
             hidden,
             reconstruction,
             spacing_mm=np.linalg.norm(np.asarray(image.affine.cpu())[:3, :3], axis=0).tolist(),
             windows=WINDOWS,
-            center=central_voxel(original[::4, ::4, ::4] > 0.25, scale=4),
+            center=central_voxel(original[::4, ::4, ::4] > self.body_threshold, scale=4),
             title=case,
             window_hu=self.window_hu,
         )

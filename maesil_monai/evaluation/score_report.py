@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ import ignite.distributed as idist
 from ignite.engine import Engine, Events
 
 from maesil_monai.evaluation.baseline_watch import BaselineWatch
+from maesil_monai.evaluation.json_files import write_json
 from maesil_monai.evaluation.tables import MethodRow, psnr_table
 
 logger = logging.getLogger(__name__)
@@ -55,11 +55,8 @@ class ScoreReport:
             {"case_id": self.scans[scan]["case_id"], **{name: values[row] for name, values in details.items()}}
             for row, scan in enumerate(numbers)
         ]
-        result = {self.name: dict(state.metrics), "baselines": dict(self.watch.baselines), "scans": per_scan}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / "scores.json.partial"
-        partial.write_text(json.dumps(result, indent=4))
-        partial.replace(self.folder / "scores.json")
+        result = {self.name: dict(state.metrics), "baselines": self.watch.baselines, "scans": per_scan}
+        write_json(self.folder / "scores.json", result)
         rows = [MethodRow(name, values, baseline=True) for name, values in self.watch.baselines.items()]
         table = psnr_table([*rows, MethodRow(self.name, state.metrics)])
         logger.info("Reconstruction of hidden voxels on %d held-out scans\n%s", len(per_scan), table)

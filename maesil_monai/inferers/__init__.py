@@ -1,5 +1,6 @@
 """Inferers: how a network is applied to more than one superpatch."""
 
+from maesil_monai.inferers.autocast import AutocastInferer
 from maesil_monai.inferers.superpatch import SuperpatchInferer
 
-__all__ = ["SuperpatchInferer"]
+__all__ = ["AutocastInferer", "SuperpatchInferer"]

@@ -13,6 +13,7 @@ from monai.data import MetaTensor
 from monai.inferers import Inferer
 
 from maesil_monai.geometry import Triple, as_triple, axial_axis, box_at, grid_of, tokens_to_voxels
+from maesil_monai.inferers.autocast import AutocastInferer
 from maesil_monai.masking import MaskRule
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class SuperpatchInferer(Inferer):
         paste: keeps the visible voxels of the input. False gives the network's raw output with everything decoded, for
             networks trained with the loss on all voxels; a warning says that others were not trained for it.
         batch_size: superpatches computed at once.
-        amp: bfloat16 autocast.
+        amp: as in :class:`~maesil_monai.inferers.AutocastInferer`.
 
     Raises:
         ValueError: for impossible sizes, passes or rules.
@@ -55,11 +56,13 @@ class SuperpatchInferer(Inferer):
         num_passes: int = 1,
         paste: bool = True,
         batch_size: int = 1,
-        amp: bool = False,
+        amp: bool | str = False,
     ) -> None:
         super().__init__()
         if num_passes < 1 or batch_size < 1:
             raise ValueError(f"num_passes={num_passes}, batch_size={batch_size}: expected 1 or more of each.")
+        if not isinstance(paste, bool):
+            raise ValueError(f"paste={paste!r}: expected true or false (True or False on a command line).")
         self.superpatch_size = as_triple(superpatch_size, "superpatch_size")
         self.patch_size = as_triple(patch_size, "patch_size")
         self.token_grid = grid_of(self.superpatch_size, self.patch_size)
@@ -69,7 +72,7 @@ class SuperpatchInferer(Inferer):
         self.num_passes = num_passes
         self.paste = paste
         self.batch_size = batch_size
-        self.amp = amp
+        self.inferer = AutocastInferer(amp)
         if not paste:
             logger.warning(
                 "SuperpatchInferer(paste=False) gives raw output at visible patches too: it means something only for a "
@@ -142,8 +145,7 @@ class SuperpatchInferer(Inferer):
         count = torch.zeros_like(image)
         for hidden in hidden_Pb:
             target = hidden if self.paste else torch.ones_like(hidden)
-            with torch.autocast(image.device.type, torch.bfloat16, enabled=self.amp):
-                pred = network(image, *args, hidden=hidden, target=target, **kwargs).float()
+            pred = self.inferer(image, network, *args, hidden=hidden, target=target, **kwargs)
             kept = tokens_to_voxels(target, self.patch_size)
             total += pred.masked_fill(~kept, 0.0)
             count += kept

@@ -45,6 +45,10 @@ class ReconstructionLoss(_Loss):
         super().__init__()
         if error not in ("mse", "l1"):
             raise ValueError(f"loss error={error!r}: expected 'mse' or 'l1'.")
+        if not isinstance(normalise_patches, bool):
+            raise ValueError(
+                f"normalise_patches={normalise_patches!r}: expected true or false (True or False on a command line)."
+            )
         self.patch_size = as_triple(patch_size, "patch_size")
         self.error = error
         self.normalise_patches = normalise_patches

@@ -198,7 +198,7 @@ class ReconstructionMetric(Metric):
         if normalised_targets:
             raise ValueError(
                 "PSNR is not defined for a network that predicts normalised patches (normalise_patches): its output becomes a "
-                "picture only with the truth's statistics. Validate the loss instead: add configs/normalised_targets.json to --config_file."
+                "picture only with the truth's statistics. Validate the loss: add normalised_targets.json to --config_file."
             )
         self.pooled = PooledPSNR(regions, window_hu)
         super().__init__(output_transform=pred_and_label, skip_unrolling=True, metrics_result_mode="flatten")

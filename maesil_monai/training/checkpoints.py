@@ -142,9 +142,9 @@ def verify_checkpoint(path: str | os.PathLike[str]) -> None:
         BadCheckpoint: if there is no such file.
         DamagedCheckpoint: if any byte differs from what was written, or some are missing.
     """
-    cure = "Resume from an earlier checkpoint, or from resume='last', which falls back by itself."
+    cure = "Resume from an earlier checkpoint, or from ckpt 'last', which falls back by itself."
     if not Path(path).is_file():
-        raise BadCheckpoint(path, "no such file", "a training checkpoint", "Correct the path, or use resume='last'.")
+        raise BadCheckpoint(path, "no such file", "a training checkpoint", "Correct the path, or set ckpt to 'last'.")
     with Path(path).open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         file.seek(max(size - _TRAILER_BYTES, 0))

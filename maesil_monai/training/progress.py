@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from ignite.engine import Events
+from ignite.handlers import ProgressBar
 from monai.engines import SupervisedTrainer
 
 from maesil_monai.training.distributed import rank, world_size
@@ -86,6 +87,6 @@ class ProgressLine:
                 length,
                 loss_of(engine.state.output),
                 getattr(engine.state, "grad_norm", float("nan")),
-                engine.optimizer.param_groups[0]["lr"],
+                getattr(engine.state, "learning_rate", engine.optimizer.param_groups[0]["lr"]),
                 speed,
             )

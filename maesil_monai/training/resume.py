@@ -58,7 +58,7 @@ class Resume:
             if rank() == 0 and list_checkpoints(self.output_dir):
                 logger.warning(
                     "starting anew in %s, which holds checkpoints of an earlier run: they will be replaced. Stop now and set "
-                    "resume='last' to go on with that run.",
+                    "ckpt to 'last' to go on with that run.",
                     self.output_dir,
                 )
             return

@@ -122,7 +122,7 @@ def explain(engine: Workflow, error: Exception) -> None:
         peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
         logger.error(
             "out of memory with a batch of shape %s; at most %d bytes were in use. Halve the batch size and double "
-            "accumulation_steps (the result stays the same), or choose a smaller superpatch or network.",
+            "accumulation (the result stays the same), or choose a smaller superpatch or network.",
             batch.get("image_shape", "unknown"),
             peak,
         )

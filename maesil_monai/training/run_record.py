@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import math
@@ -38,7 +37,8 @@ class RunRecord:
     Args:
         output_dir: the folder.
         configuration: the user's keys and their values, as plain nested values.
-        data: the data list, of which only number and hash are written.
+        data: the data list, of which only the number is written.
+        data_sha256: its hash, see :func:`maesil_monai.data.catalog.data_hash`.
         best: the keeper of the best model.
 
     Example:
@@ -52,11 +52,13 @@ class RunRecord:
         configuration: Mapping[str, Any],
         data: Sequence[Mapping[str, Any]] | None = None,
         best: BestModel | None = None,
+        data_sha256: str | None = None,
     ) -> None:
         self.path = Path(output_dir) / RECORD_NAME
         self.configuration = dict(configuration)
         self.data = data
         self.best = best
+        self.data_sha256 = data_sha256
         self.record: dict[str, Any] = {}
 
     def attach(self, engine: Workflow) -> None:
@@ -75,7 +77,7 @@ class RunRecord:
             "versions": {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}},
             "hardware": hardware(),
             "processes": world_size(),
-            "data": None if self.data is None else {"num_scans": len(self.data), "sha256": data_hash(self.data)},
+            "data": None if self.data is None else {"num_scans": len(self.data), "sha256": self.data_sha256},
             "started": _now(),
             "first_iteration": engine.state.iteration,
             "earlier_parts": parts + ([earlier] if earlier else []),
@@ -86,6 +88,8 @@ class RunRecord:
         self._write(engine, "running")
 
     def _end(self, engine: Workflow, error: BaseException | None) -> None:
+        if not self.record:  # refused before it began: the record in the folder is another run's
+            return
         if error is not None:
             how = f"failed: {type(error).__name__}: {error}"
         elif engine.should_terminate:
@@ -114,11 +118,6 @@ class RunRecord:
         partial = self.path.with_name(self.path.name + ".partial")
         partial.write_text(json.dumps(_anonymous(self.record), indent=2, allow_nan=False) + "\n")
         partial.replace(self.path)
-
-
-def data_hash(data: Sequence[Mapping[str, Any]]) -> str:
-    """Gives the SHA-256 of a data list, whatever the order of the keys in its entries."""
-    return hashlib.sha256(json.dumps(list(data), sort_keys=True, default=str).encode()).hexdigest()
 
 
 def hardware() -> dict[str, Any]:

@@ -7,10 +7,11 @@ import time
 
 import torch
 import torch.distributed as dist
-from ignite.engine import Engine, Events
-from monai.engines import Trainer
+from ignite.engine import Events
+from monai.engines import Workflow
 
 from maesil_monai.training.distributed import is_distributed
+from maesil_monai.training.run_end import LEAVE, run_last
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +19,7 @@ logger = logging.getLogger(__name__)
 class TimeLimit:
     """Ends a run after an epoch, validation included, when another one would not fit into the time.
 
-    The last checkpoint, validation and report are those of a whole epoch. Attach it behind MONAI's ``ValidationHandler``.
+    The last checkpoint, validation and report are those of a whole epoch. Attach it first, so that all of the run is counted.
 
     Args:
         minutes: from the start of the trainer (of this part of a resumed run); None sets no limit.
@@ -32,25 +33,25 @@ class TimeLimit:
     """
 
     def __init__(self, minutes: float | None = None) -> None:
-        if minutes is not None and not minutes > 0:
+        if minutes is not None and not (isinstance(minutes, (int, float)) and minutes > 0):
             raise ValueError(f"time_limit_minutes={minutes}: expected a positive number of minutes, or null for no limit.")
         self.minutes = minutes
         self._started = self._epoch_started = 0.0
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Follows a MONAI trainer."""
         if self.minutes is not None:
             engine.add_event_handler(Events.STARTED, self._start)
             engine.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
-            engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+            run_last(engine, Events.EPOCH_COMPLETED, self, LEAVE)
 
-    def _start(self, engine: Engine) -> None:
+    def _start(self, engine: Workflow) -> None:
         self._started = time.monotonic()
 
-    def _start_epoch(self, engine: Engine) -> None:
+    def _start_epoch(self, engine: Workflow) -> None:
         self._epoch_started = time.monotonic()
 
-    def __call__(self, engine: Trainer) -> None:
+    def __call__(self, engine: Workflow) -> None:
         """Ends the run if an epoch as long as the last one does not fit any more; all processes follow the slowest."""
         assert self.minutes is not None
         now = time.monotonic()

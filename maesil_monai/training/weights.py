@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ignite.engine import Engine, Events
 
 from maesil_monai.training.checkpoints import BadCheckpoint, verify_checkpoint
 from maesil_monai.training.distributed import unwrap
@@ -85,6 +86,33 @@ def started_from(network: torch.nn.Module, path: str | Path | None) -> torch.nn.
     if path:
         init_weights(network, path)
     return network
+
+
+class LoadWeights:
+    """Loads a network's weights when an evaluator starts; every name and shape must agree.
+
+    Args:
+        network: the network, wrapped or not.
+        path: as in :func:`init_weights`.
+
+    Raises:
+        BadCheckpoint: from the evaluator's run, if the file is missing, damaged or of another network; names what differs.
+    """
+
+    def __init__(self, network: torch.nn.Module, path: str | Path) -> None:
+        self.network = network
+        self.path = path
+
+    def attach(self, engine: Engine) -> None:
+        """Waits for an engine to start."""
+        engine.add_event_handler(Events.STARTED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Loads the weights."""
+        coverage = init_weights(self.network, self.path)
+        if coverage.missing or coverage.unexpected or coverage.wrong_shape:
+            cure = "Use the settings it was trained with (settings.json beside it, as a last configuration file)."
+            raise BadCheckpoint(self.path, str(coverage), "the weights of this network", cure)
 
 
 def read_weights(path: str | Path) -> dict[str, torch.Tensor]:

@@ -60,6 +60,8 @@ class DualMask(Randomizable, Transform):
         self.rule = rule if isinstance(rule, MaskRule) else MaskRule(rule, total_ratio, plane_ratio, axis_ratio, wrap)
         if not 0.0 < decode_ratio <= 1.0:
             raise ValueError(f"decode_ratio={decode_ratio}: expected a value above 0 and at most 1.")
+        if not isinstance(loss_on_all, bool):
+            raise ValueError(f"loss_on_all={loss_on_all!r}: expected true or false (True or False on a command line).")
         if loss_on_all and decode_ratio < 1.0:
             raise ValueError(f"decode_ratio={decode_ratio} with loss_on_all=True: all patches are decoded. Set one of the two.")
         self.decode_ratio = decode_ratio

@@ -38,6 +38,11 @@ class Trained:
     folder: Path
     trainer: Any
 
+    @property
+    def settings(self) -> Path:
+        """The overlay for evaluation and inference that the run left behind."""
+        return self.folder / "settings.json"
+
 
 @contextlib.contextmanager
 def unchanged_process() -> Iterator[None]:
@@ -49,12 +54,12 @@ def unchanged_process() -> Iterator[None]:
         sys.excepthook, sys.path[:] = hook, path
 
 
-def config_files(*names: str) -> list[str]:
-    """Gives the paths of configurations by name, the first one to be overlaid by the others."""
-    return [str(CONFIGS / f"{name}.json") for name in names]
+def config_files(*names: str | Path) -> list[str]:
+    """Gives the paths of configurations of the bundle by name (or as they are), the first one to be overlaid by the others."""
+    return [str(name) if isinstance(name, Path) else str(CONFIGS / f"{name}.json") for name in names]
 
 
-def workflow(*names: str, **overrides: Any) -> ConfigWorkflow:
+def workflow(*names: str | Path, **overrides: Any) -> ConfigWorkflow:
     """Makes a workflow as ``monai.bundle run`` does, and initialises it.
 
     The bundle's logging configuration is left out: it would replace the handlers that tests read log lines with.
@@ -66,7 +71,7 @@ def workflow(*names: str, **overrides: Any) -> ConfigWorkflow:
     return made
 
 
-def run(*names: str, run_id: str = "run", **overrides: Any) -> ConfigWorkflow:
+def run(*names: str | Path, run_id: str = "run", **overrides: Any) -> ConfigWorkflow:
     """Makes a workflow and runs it to its end."""
     made = workflow(*names, run_id=run_id, **overrides)
     with unchanged_process():

@@ -15,9 +15,9 @@ from bundle_runs import TRAINING, Trained, run
 from maesil_monai.plain_errors import clear_error
 
 
-def _message(*names: str, **settings: Any) -> str:
+def _message(*names: str | Path, **settings: Any) -> str:
     """Runs a workflow that must fail, and gives the line that the command line would show."""
-    with pytest.raises(Exception) as raised:  # noqa: PT011 - whatever MONAI wraps it into
+    with pytest.raises(Exception) as raised:
         run(*names, **settings)
     error = clear_error(raised.value)
     assert error is not None, raised.value
@@ -28,7 +28,10 @@ def _message(*names: str, **settings: Any) -> str:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"cube_size": 64, "superpatch_size": 48}, r"superpatch_size=\(48, 48, 48\) does not divide resampled volume=\(64, 64, 64\)"),
+        (
+            {"cube_size": 64, "superpatch_size": 48},
+            r"superpatch_size=\(48, 48, 48\) does not divide resampled volume=\(64, 64, 64\)",
+        ),
         ({"patch_size": 7}, r"patch_size=\(7, 7, 7\) does not divide superpatch_size=\(16, 16, 16\)"),
         ({"val_scans": 99}, r"val_scans=99 of the 6 scans in .*: expected a share between 0 and 1 or a count of 1 to 5"),
         ({"preset": "huge"}, r"preset='huge': expected one of tiny, small, base"),
@@ -39,6 +42,7 @@ def _message(*names: str, **settings: Any) -> str:
         ({"superpatches_per_epoch": 1}, r"num_samples=1 per epoch do not fill one global batch of 2"),
         ({"min_body": 1.0}, r"min_body=1.0: expected a share from 0 to below 1"),
         ({"loss": "huber"}, r"error='huber': expected"),
+        ({"normalise_patches": True}, r"add normalised_targets.json to --config_file"),
         ({"amp": "int8"}, r"amp='int8': expected true, false or one of bfloat16, float16"),
         ({"window_hu": [400, -400]}, r"window_hu=.*400.*-400"),
         ({"time_limit_minutes": 0}, r"time_limit_minutes=0: expected a positive number of minutes"),
@@ -83,6 +87,14 @@ def test_a_file_that_is_no_ct_is_named_wherever_it_lies(scan_folder: Path, tmp_p
 
 @pytest.mark.parametrize("name", ["evaluate", "inference"])
 def test_missing_weights_are_named(name: str, scan_folder: Path, tmp_path: Path, trained: Trained) -> None:
-    settings = json.loads((trained.folder / "settings.json").read_text())
-    settings |= {"ckpt": str(tmp_path / "model.pt"), "num_workers": 0, "output_dir": str(tmp_path)}
-    assert str(tmp_path / "model.pt") in _message(name, dataset_dir=str(scan_folder), **settings)
+    settings = {"ckpt": str(tmp_path / "model.pt"), "num_workers": 0, "output_dir": str(tmp_path)}
+    message = _message(name, trained.settings, dataset_dir=str(scan_folder), **settings)
+    assert message.startswith(f"{tmp_path / 'model.pt'}: no such file; expected weights")
+
+
+@pytest.mark.parametrize("name", ["evaluate", "inference"])
+def test_weights_of_another_network_are_refused(name: str, scan_folder: Path, tmp_path: Path, trained: Trained) -> None:
+    settings = {"decoder": "cross_attention", "num_workers": 0, "output_dir": str(tmp_path)}
+    message = _message(name, trained.settings, dataset_dir=str(scan_folder), **settings)
+    assert message.startswith(str(trained.folder / "model.pt"))
+    assert "decoder.blocks.0." in message

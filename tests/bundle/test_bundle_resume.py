@@ -42,10 +42,9 @@ def test_a_resumed_run_validates_its_start_as_the_earlier_part_validated_its_end
     assert after[-1]["psnr_hidden_body"] == pytest.approx(before[-1]["psnr_hidden_body"], abs=1e-6)
 
 
-def test_a_checkpoint_of_another_configuration_is_refused_by_the_keys_that_differ(
-    scan_folder: Path, unfinished: Path, tmp_path: Path
-) -> None:
-    kept = (unfinished / "checkpoint_last.pt").read_bytes()
+def test_a_checkpoint_of_another_configuration_is_refused_by_the_keys_that_differ(scan_folder: Path, unfinished: Path) -> None:
+    names = ("checkpoint_last.pt", "model.pt", "run.json", "settings.json", "learning_curve.json")
+    kept = {name: (unfinished / name).read_bytes() for name in names}
     settings = {**TRAINING, "mask_rule": "random", "window_hu": [-1000, 500], "ckpt": "last"}
     with pytest.raises(RuntimeError) as raised:
         run("train", dataset_dir=str(scan_folder), output_dir=str(unfinished), **settings)
@@ -54,7 +53,7 @@ def test_a_checkpoint_of_another_configuration_is_refused_by_the_keys_that_diffe
     assert "mask_rule: total in the checkpoint, random now" in str(error)
     assert "window_hu: [-1000, 1000] in the checkpoint, [-1000, 500] now" in str(error)
     assert "cube_size" not in str(error)
-    assert (unfinished / "checkpoint_last.pt").read_bytes() == kept
+    assert {name: (unfinished / name).read_bytes() for name in names} == kept
 
 
 def test_init_weights_takes_over_all_weights_and_says_so(

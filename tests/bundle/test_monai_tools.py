@@ -60,8 +60,7 @@ def test_training_has_every_property_that_monai_looks_for(scan_folder: Path, tmp
 def test_evaluation_and_inference_have_every_property_that_monai_looks_for(
     name: str, scan_folder: Path, trained: Trained, tmp_path: Path
 ) -> None:
-    settings = json.loads((trained.folder / "settings.json").read_text())
-    made = workflow(name, dataset_dir=str(scan_folder), output_dir=str(tmp_path), num_workers=0, **settings)
+    made = workflow(name, trained.settings, dataset_dir=str(scan_folder), output_dir=str(tmp_path), num_workers=0)
     assert made.check_properties() == []
     assert type(made.network_def).__name__ == "MaskedAutoEncoder3D"
     assert made.evaluator.network is made.parser.get_parsed_content("network")

@@ -55,29 +55,26 @@ def test_a_file_that_is_no_ct_ends_the_command_with_one_line_and_code_1(scan_fol
     assert done.stderr.splitlines()[-1] == line
 
 
-@pytest.mark.parametrize("num_processes", [2])
-def test_two_processes_train_what_one_trains_with_the_batch_of_both(
-    scan_folder: Path, tmp_path: Path, num_processes: int
-) -> None:
+def test_two_processes_train_what_one_trains_with_the_batch_of_both(scan_folder: Path, tmp_path: Path) -> None:
     # Three superpatches are judged, so that one process has two of them and the other one.
     settings = {**SETTINGS, "amp": False, "val_superpatches": 3, "val_masks": 1, "dataset_dir": scan_folder}
     alone, together = tmp_path / "alone", tmp_path / "together"
     run("train", **{**settings, "dataset_dir": str(scan_folder), "output_dir": str(alone)})
     shared = {**settings, "batch_size": 1, "output_dir": together}
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={num_processes}"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     done = _call([*launcher, *_arguments(("train", "multi_gpu_train"), shared)], tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 
     record = json.loads((together / "run.json").read_text())
-    assert (record["processes"], record["iteration"], record["superpatches_seen"]) == (num_processes, 4, 8)
+    assert (record["processes"], record["iteration"], record["superpatches_seen"]) == (2, 4, 8)
     first, second = (json.loads((folder / "learning_curve.json").read_text()) for folder in (alone, together))
     for one, two in zip(first["network"], second["network"], strict=True):
         assert two["psnr_hidden_body"] == pytest.approx(one["psnr_hidden_body"], abs=0.05)
     for name, values in first["baselines"].items():
         assert second["baselines"][name] == pytest.approx(values, rel=1e-5)
     weights = [torch.load(folder / "model.pt", weights_only=True) for folder in (alone, together)]
-    for name, value in weights[0].items():
-        torch.testing.assert_close(weights[1][name], value, rtol=1e-2, atol=1e-4)
+    # Four steps of Adam at 0.001 move a weight by about 0.003; other samples or masks would move it elsewhere.
+    assert max(float((weights[1][name] - value).abs().max()) for name, value in weights[0].items()) < 1e-4
 
     # One process writes, reports and draws.
     assert len(list(together.glob("events.out.tfevents.*"))) == 1

@@ -134,6 +134,6 @@ def test_only_the_first_process_draws(tmp_path: Path, monkeypatch: pytest.Monkey
     assert not (tmp_path / "panels").exists()
 
 
-def test_no_panels_at_all_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="num_panels=0"):
-        PanelHandler(tmp_path, 0)
+def test_a_negative_number_of_panels_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="num_panels=-1"):
+        PanelHandler(tmp_path, -1)

@@ -20,7 +20,7 @@ from monai.transforms import MapTransform, Randomizable
 from monai.utils import set_determinism
 
 from maesil_monai.data.sampling import EpochSampler, SeededDataset
-from maesil_monai.training.autocast import AutocastInferer
+from maesil_monai.inferers import AutocastInferer
 from maesil_monai.training.durable_checkpoint import BestModel, DurableCheckpoint
 from maesil_monai.training.ema import WeightAverage, validation_network
 from maesil_monai.training.folder_lock import FolderLock
@@ -152,7 +152,7 @@ class Run:
             train_handlers=[
                 FolderLock(folder),
                 Resume(resume, folder, self.state),
-                RunRecord(folder, {"width": width, "folder": str(folder)}, dataset.data, self.best),
+                RunRecord(folder, {"width": width, "folder": str(folder)}, dataset.data, self.best, data_sha256="abc"),
                 self.checkpoint,
                 StopSignal(),
                 GradientGuard(1.0, folder),

@@ -1,0 +1,88 @@
+"""Ending a run in time."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import torch
+import torch.distributed as dist
+from ignite.engine import Engine, Events
+
+from maesil_monai.training import time_limit
+from maesil_monai.training.time_limit import TimeLimit
+
+
+class Clock:
+    """A clock that moves when an epoch is trained."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = 1000.0
+        monkeypatch.setattr(time_limit.time, "monotonic", lambda: self.seconds)
+
+    def run(self, limit: TimeLimit, epoch_seconds: list[float], validation_seconds: float = 0.0) -> int:
+        """Trains epochs of these lengths and gives how many were trained."""
+
+        def train(engine: Engine, batch: int) -> None:
+            self.seconds += epoch_seconds[engine.state.epoch - 1]
+
+        trainer = Engine(train)
+
+        @trainer.on(Events.EPOCH_COMPLETED)
+        def _validate(engine: Engine) -> None:
+            self.seconds += validation_seconds
+
+        limit.attach(trainer)
+        return trainer.run([0], max_epochs=len(epoch_seconds)).epoch
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def test_a_run_ends_before_the_epoch_that_would_pass_the_limit(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        # After two of 60 seconds a third would end at 180, after the limit at 150.
+        assert clock.run(TimeLimit(minutes=2.5), [60.0] * 5) == 2
+    assert "ending after epoch 2: another one would pass the limit of 2.5 minutes" in caplog.text
+
+
+def test_the_validation_of_an_epoch_counts(clock: Clock) -> None:
+    assert clock.run(TimeLimit(minutes=2.5), [60.0] * 5, validation_seconds=20.0) == 1
+
+
+def test_the_next_epoch_is_expected_to_last_as_long_as_the_last_one(clock: Clock) -> None:
+    # 100 + 10 leaves room for 10 more within 150, a first estimate of 100 would not.
+    assert clock.run(TimeLimit(minutes=3.5), [100.0, 10.0, 10.0, 10.0]) == 4
+
+
+def test_one_epoch_is_always_trained(clock: Clock) -> None:
+    assert clock.run(TimeLimit(minutes=0.1), [600.0, 600.0]) == 1
+
+
+def test_a_run_that_ends_by_itself_says_nothing(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        assert clock.run(TimeLimit(minutes=2.5), [60.0, 60.0]) == 2
+    assert "ending" not in caplog.text
+
+
+def test_without_a_limit_all_epochs_are_trained(clock: Clock) -> None:
+    assert clock.run(TimeLimit(), [1e6] * 3) == 3
+
+
+def test_all_processes_end_with_the_slowest(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reduce(value: torch.Tensor, operation: dist.ReduceOp) -> None:
+        assert operation == dist.ReduceOp.MAX
+        value.fill_(1.0)  # another process is a second over
+
+    monkeypatch.setattr(time_limit, "is_distributed", lambda: True)
+    monkeypatch.setattr(dist, "get_backend", lambda: "gloo")
+    monkeypatch.setattr(dist, "all_reduce", reduce)
+    assert clock.run(TimeLimit(minutes=100), [1.0] * 3) == 1
+
+
+@pytest.mark.parametrize("minutes", [0, -1, float("nan")])
+def test_a_limit_that_is_no_time_is_refused(minutes: float) -> None:
+    with pytest.raises(ValueError, match="time_limit_minutes="):
+        TimeLimit(minutes)
