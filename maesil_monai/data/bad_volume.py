@@ -43,3 +43,11 @@ class MissingVolume(BadVolume, FileNotFoundError):
 
 class UnreadableVolume(BadVolume, PermissionError):
     """A volume that this user may not read; it says nothing about whether the volume is good."""
+
+
+def bad_volume_behind(error: BaseException) -> BadVolume | None:
+    """Finds the refusal behind an error: MONAI's ``Compose`` raises a RuntimeError from whatever a transform raises."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, BadVolume):
+        cause = cause.__cause__
+    return cause

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from monai.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
-from maesil_monai.data.bad_volume import BadVolume
+from maesil_monai.data.bad_volume import BadVolume, bad_volume_behind
 
 Key = tuple[int, int]
 logger = logging.getLogger(__name__)
@@ -219,14 +219,6 @@ def training_loader(dataset: SeededDataset, sampler: EpochSampler, num_workers: 
         persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),
     )
-
-
-def bad_volume_behind(error: BaseException) -> BadVolume | None:
-    """Finds the refusal behind an error: MONAI's ``Compose`` raises a RuntimeError from whatever a transform raises."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, BadVolume):
-        cause = cause.__cause__
-    return cause
 
 
 def _as_key(key: int | Key) -> Key:

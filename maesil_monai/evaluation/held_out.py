@@ -12,8 +12,7 @@ import torch
 import torch.distributed as dist
 from monai.data import DataLoader, Dataset, DistributedSampler
 
-from maesil_monai.data.bad_volume import BadVolume
-from maesil_monai.data.sampling import bad_volume_behind
+from maesil_monai.data.bad_volume import BadVolume, bad_volume_behind
 from maesil_monai.data.source import VolumeSource
 from maesil_monai.geometry import as_triple, box_at, grid_of
 

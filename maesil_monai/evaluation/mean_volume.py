@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from maesil_monai.data.bad_volume import BadVolume
+from maesil_monai.data.bad_volume import BadVolume, bad_volume_behind
 from maesil_monai.geometry import Box, Triple, as_triple
 
 if TYPE_CHECKING:
@@ -86,8 +86,11 @@ class MeanVolume:
                     logger.warning("The mean training volume is not defined: scans of shape %s and %s.", shape, source.shape)
                     return None
                 kept = torch.cat([_reduced(source.read(box), window_hu, factor) for box in _slabs(shape, factor)])
-            except BadVolume as error:
-                logger.warning("Left out of the mean training volume: %s", error)
+            except (BadVolume, RuntimeError) as error:
+                fault = bad_volume_behind(error)
+                if fault is None:
+                    raise
+                logger.warning("Left out of the mean training volume: %s", fault)
                 continue
             total = kept if num_read == 0 else total.add_(kept)
             num_read += 1
