@@ -15,6 +15,7 @@ from monai.data import DataLoader, Dataset, DistributedSampler
 from maesil_monai.data.bad_volume import BadVolume, bad_volume_behind
 from maesil_monai.data.source import VolumeSource
 from maesil_monai.geometry import as_triple, box_at, grid_of
+from maesil_monai.training.signals import shield_worker
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def held_out_superpatches(
     """Lists the grid superpatches with enough body, each several times with a mask seed of its own.
 
     The list is a function of the scans and the arguments alone. When not all superpatches are wanted, scans are visited in a
-    seeded order and each gives an equal share, so that many patients are judged rather than few.
+    seeded order and each gives an equal share as far as it has so many, so that many patients are judged rather than few.
 
     Args:
         data: one dictionary per scan.
@@ -57,19 +58,16 @@ def held_out_superpatches(
             f"max_superpatches={max_superpatches}, masks_per_superpatch={masks_per_superpatch}: expected at least 0 (all) and 1."
         )
     size = as_triple(superpatch_size, "superpatch_size")
-    num_scans = min(len(data), max_superpatches) if max_superpatches else len(data)
-    per_scan = math.ceil(max_superpatches / num_scans) if max_superpatches else 0
     order = np.random.default_rng([seed, 0]).permutation(len(data)) if max_superpatches else np.arange(len(data))
-    items: list[dict[str, Any]] = []
+    found: dict[int, tuple[list[int], torch.Tensor]] = {}
     bad: list[BadVolume] = []
-    num_chosen = 0
     for scan in order.tolist():
-        if max_superpatches and num_chosen >= max_superpatches:
+        enough_seen = max_superpatches and sum(len(places) for places, _ in found.values()) >= max_superpatches
+        if enough_seen and len(found) >= max_superpatches:
             break
         try:
-            found = sources(dict(data[scan]))
-            image, body = found["image"], found["body"]
-            enough = [index for index, share in _shares(body, size) if share >= min_body]
+            volumes = sources(dict(data[scan]))
+            places = [index for index, share in _shares(volumes["body"], size) if share >= min_body]
         except (BadVolume, RuntimeError) as error:
             fault = bad_volume_behind(error)
             if fault is None:
@@ -77,24 +75,30 @@ def held_out_superpatches(
             logger.error("validation scan refused: %s", fault)
             bad.append(fault)
             continue
-        if max_superpatches:
-            wanted = min(per_scan, max_superpatches - num_chosen, len(enough))
-            enough = sorted(np.random.default_rng([seed, 1, scan]).permutation(enough)[:wanted].tolist())
-        num_chosen += len(enough)
-        spacing_mm = torch.as_tensor(image.spacing_mm, dtype=torch.float32)
-        for index in enough:
-            for draw in range(masks_per_superpatch):
-                mask_seed = int(np.random.SeedSequence([seed, 2, scan, index, draw]).generate_state(1)[0])
-                item = {"scan": scan, "superpatch": index, "mask_seed": mask_seed, "spacing_mm": spacing_mm}
-                items.append({**data[scan], **item})
+        places = np.random.default_rng([seed, 1, scan]).permutation(places).tolist()
+        found[scan] = (places, torch.as_tensor(volumes["image"].spacing_mm, dtype=torch.float32))
     if bad:
         raise bad[0]
+    # One of each scan, then a second one of each, and so on, until enough are chosen.
+    chosen = [(rank, turn, scan) for turn, (scan, (places, _)) in enumerate(found.items()) for rank in range(len(places))]
+    items = []
+    for rank, _, scan in sorted(chosen)[: max_superpatches or None]:
+        places, spacing_mm = found[scan]
+        for draw in range(masks_per_superpatch):
+            mask_seed = int(np.random.SeedSequence([seed, 2, scan, places[rank], draw]).generate_state(1)[0])
+            item = {"scan": scan, "superpatch": places[rank], "mask_seed": mask_seed, "spacing_mm": spacing_mm}
+            items.append({**data[scan], **item})
     if not items:
         raise ValueError(
             f"none of the {len(data)} validation scans has a superpatch of {size} voxels with at least {min_body:.0%} body. "
             "Check superpatch_size, and that the scans are CT in Hounsfield units."
         )
-    logger.info("%d superpatches of %d scans are held out, %d masks each", num_chosen, len(data), masks_per_superpatch)
+    logger.info(
+        "%d superpatches of %d scans are held out, %d masks each",
+        len(items) // masks_per_superpatch,
+        len({item["scan"] for item in items}),
+        masks_per_superpatch,
+    )
     return sorted(items, key=lambda item: (item["scan"], item["superpatch"]))
 
 
@@ -104,12 +108,20 @@ def held_out_loader(dataset: Dataset, batch_size: int, num_workers: int = 0) -> 
     Args:
         dataset: over the items of :func:`held_out_superpatches`.
         batch_size: superpatches per batch and process.
-        num_workers: processes that load.
+        num_workers: processes that load; they live as long as the loader and leave stop signals to their parent.
     """
     sampler = None
     if dist.is_available() and dist.is_initialized():
         sampler = DistributedSampler(dataset, even_divisible=False, shuffle=False)
-    return DataLoader(dataset, num_workers=num_workers, batch_size=batch_size, sampler=sampler, shuffle=False)
+    return DataLoader(
+        dataset,
+        num_workers=num_workers,
+        batch_size=batch_size,
+        sampler=sampler,
+        shuffle=False,
+        persistent_workers=num_workers > 0,
+        worker_init_fn=shield_worker,
+    )
 
 
 def _shares(body: VolumeSource, size: tuple[int, int, int]) -> Iterator[tuple[int, float]]:

@@ -16,6 +16,8 @@ from ignite.engine import Engine, Events
 from maesil_monai.training.checkpoints import BadCheckpoint, verify_checkpoint
 from maesil_monai.training.distributed import unwrap
 
+SHOWN_NAMES = 8  # of each kind in a message
+
 logger = logging.getLogger(__name__)
 
 
@@ -38,7 +40,8 @@ class Coverage:
     def __str__(self) -> str:
         parts = [f"{len(self.loaded)} tensors loaded"]
         for label, names in (("missing", self.missing), ("unexpected", self.unexpected), ("of wrong shape", self.wrong_shape)):
-            parts.append(f"{len(names)} {label}" + (f" ({', '.join(names)})" if names else ""))
+            shown = ", ".join(names[:SHOWN_NAMES]) + (f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else "")
+            parts.append(f"{len(names)} {label}" + (f" ({shown})" if names else ""))
         return "; ".join(parts)
 
 
