@@ -4,165 +4,102 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
-import nibabel as nib
 import numpy as np
 
-from maesil_monai.data.admission import check_affine, check_dims, check_file, check_spacing
+from maesil_monai.data.admission import DEFAULT_RULES, AdmissionRules, check_file
 from maesil_monai.data.bad_volume import BadVolume
-from maesil_monai.data.byte_stream import GZIP_MAX_RATIO, read_chunks
-from maesil_monai.data.hounsfield import ras_source
+from maesil_monai.data.byte_stream import GZIP_MAX_RATIO, is_gzip, read_chunks
+from maesil_monai.data.hounsfield import VoxelIntake, turned_to_ras
+from maesil_monai.data.nifti_header import HEADER_BYTES, NiftiHeader, parse_header
+from maesil_monai.data.note import Note
 from maesil_monai.data.source import ArraySource
-from maesil_monai.geometry import Triple
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 
-_HEADER_BYTES = 540  # of NIfTI-2, the larger one
-_MAX_TRAILING_BYTES = 2**24  # behind the voxels; more is a bomb or another file
-_COLOUR_CODES = (128, 2304)
-_NOT_MM = {1: "metre", 3: "micrometre"}
+# CT has noise: gzip shrinks it 2 to 4 times, and 30 times where most of it is padding. Labels shrink without limit.
+_BOMB_RATIO = 200
+_BOMB_BYTES = 2**28
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """What a header says about where the voxels are and what they mean."""
-
-    shape: Triple
-    dtype: np.dtype
-    offset: int
-    slope: float
-    inter: float
-    affine: np.ndarray
-
-
-def read_nifti(path: str | os.PathLike[str], hounsfield: bool = True) -> ArraySource:
+def read_nifti(path: str | os.PathLike[str], hounsfield: bool = True, rules: AdmissionRules = DEFAULT_RULES) -> ArraySource:
     """Reads a single-file NIfTI-1 or NIfTI-2 volume in RAS orientation.
 
+    One pass: bytes are decompressed, converted and judged piece by piece, so that the peak of memory is the volume itself (2
+    bytes a voxel for whole numbers, 4 for others) and some MiB. The end of the file is the end of the voxels.
+
     Args:
-        path: a file named ``.nii`` or ``.nii.gz``.
+        path: a file named ``.nii`` or ``.nii.gz``. Whether it is compressed is told from its content.
         hounsfield: whether values must look like HU; False for labels.
+        rules: what is admitted.
 
     Returns:
-        int16 if all values are whole numbers within int16, else float32; axes turned to RAS, nothing resampled.
+        int16 if all values are whole numbers within int16, else float32; axes turned to RAS, nothing resampled. ``notes``
+        says what was odd.
 
     Raises:
-        BadVolume: the codes of :func:`check_file`, :func:`check_dims`, :func:`check_affine`, :func:`ras_source` and
-            :func:`read_chunks`, and NOT_NIFTI, TRUNCATED, TRAILING_DATA, COLOUR, COMPLEX, BAD_DATATYPE, BAD_OFFSET, BAD_SCALING.
+        BadVolume: the codes of :func:`check_file`, :func:`parse_header`, :func:`read_chunks` and :meth:`VoxelIntake.finish`, and
+            NOT_NIFTI, TRUNCATED, TRAILING_DATA, GZIP_BOMB.
     """
     name = os.fspath(path).lower()
     if not name.endswith(NIFTI_SUFFIXES):
         raise BadVolume("NOT_NIFTI", path, "another file type by its name", ".nii or .nii.gz", "Use read_volume.")
-    num_bytes = check_file(path)
-    gzip = name.endswith(".gz")
+    num_bytes = check_file(path, rules)
+    gzip = is_gzip(path)
     chunks = read_chunks(path, gzip)
     head = b""
-    while len(head) < _HEADER_BYTES and (chunk := next(chunks, b"")):
+    while len(head) < HEADER_BYTES and (chunk := next(chunks, b"")):
         head += chunk
-    layout = _read_header(path, head)
-    size = int(np.prod(layout.shape, dtype=np.int64)) * layout.dtype.itemsize
+    header = parse_header(path, head, rules)
+    if gzip:
+        _check_ratio(path, num_bytes, header, hounsfield)
     most = num_bytes * GZIP_MAX_RATIO if gzip else num_bytes
-    if layout.offset + size > most:
-        _raise_truncated(path, most, layout.offset + size)
-    voxels = _read_voxels(path, head, chunks, layout.offset, size)
-    raw = voxels.view(layout.dtype).reshape(layout.shape, order="F")
-    return ras_source(path, raw, layout.affine, layout.slope, layout.inter, hounsfield)
+    if header.offset + header.num_bytes > most:
+        _raise_truncated(path, f"at most {most}", header.offset + header.num_bytes)
+    intake = VoxelIntake(path, header.num_bytes // header.dtype.itemsize, header.slope, header.inter, hounsfield, rules)
+    _read_voxels(path, head, chunks, header, intake)
+    values, notes = intake.finish()
+    if gzip != name.endswith(".gz"):
+        found = f"{'compressed' if gzip else 'plain'} content against its name"
+        notes = (Note("NAME_AND_CONTENT", found, "read as what it is"), *notes)
+    return turned_to_ras(path, values.reshape(header.shape, order="F"), header.affine, (*header.notes, *notes))
 
 
-def _read_voxels(path: str | os.PathLike[str], head: bytes, chunks: Iterator[bytes], offset: int, size: int) -> np.ndarray:
-    """Collects ``size`` bytes behind ``offset``, then reads on to the end, for that is where the checksum stands."""
-    voxels = np.empty(size, dtype=np.uint8)
-    place = -offset
-    chunk = head
+def _read_voxels(
+    path: str | os.PathLike[str], head: bytes, chunks: Iterator[bytes], header: NiftiHeader, intake: VoxelIntake
+) -> None:
+    """Hands on the bytes behind ``header.offset``, then reads on to the end, for that is where the checksum stands."""
+    expected = header.offset + header.num_bytes
+    size = header.dtype.itemsize
+    place, rest, chunk = 0, b"", head
     while chunk:
-        wanted = chunk[max(-place, 0) : max(size - place, 0)]
-        if wanted:
-            start = max(place, 0)
-            voxels[start : start + len(wanted)] = np.frombuffer(wanted, dtype=np.uint8)
+        # Voxels may be cut in two by the border of a chunk.
+        wanted = rest + chunk[max(header.offset - place, 0) :]
         place += len(chunk)
-        if place > size + _MAX_TRAILING_BYTES:
+        if place > expected:
             raise BadVolume(
-                "TRAILING_DATA",
-                path,
-                "more than 16 MiB behind the voxels",
-                f"{offset + size} bytes, as the header says",
-                "Export the volume again.",
+                "TRAILING_DATA", path, "bytes behind the voxels", f"{expected}, as the header says", "Export the volume again."
             )
+        whole = len(wanted) // size * size
+        intake.take(np.frombuffer(wanted, dtype=header.dtype, count=whole // size))
+        rest = wanted[whole:]
         chunk = next(chunks, b"")
-    if place < size:
-        _raise_truncated(path, place + offset, offset + size)
-    return voxels
+    if place < expected:
+        _raise_truncated(path, str(place), expected)
 
 
-def _raise_truncated(path: str | os.PathLike[str], found: int, expected: int) -> None:
-    raise BadVolume(
-        "TRUNCATED",
-        path,
-        f"at most {found} bytes of content",
-        f"{expected}, as the header says",
-        "Copy the file again from its origin.",
-    )
-
-
-def _read_header(path: str | os.PathLike[str], head: bytes) -> _Layout:
-    if head[344:348] == b"n+1\0":
-        header, first_offset = nib.Nifti1Header(head[:348], check=False), 352
-    elif head[4:12] == b"n+2\0\r\n\x1a\n" and len(head) >= _HEADER_BYTES:
-        header, first_offset = nib.Nifti2Header(head[:540], check=False), 544
-    else:
+def _check_ratio(path: str | os.PathLike[str], num_bytes: int, header: NiftiHeader, hounsfield: bool) -> None:
+    if hounsfield and header.num_bytes > _BOMB_BYTES and header.num_bytes > num_bytes * _BOMB_RATIO:
         raise BadVolume(
-            "NOT_NIFTI", path, "no NIfTI signature", "a single-file NIfTI-1 or NIfTI-2 volume", "Convert it, or correct its name."
-        )
-    dims = header["dim"]
-    if not 1 <= int(dims[0]) <= 7:
-        raise BadVolume("BAD_DIMENSIONS", path, f"{int(dims[0])} dimensions", "3", "Export the volume again.")
-    dtype = _voxel_dtype(path, header)
-    shape = check_dims(path, dims[1 : 1 + int(dims[0])].tolist())
-    offset = float(header["vox_offset"])
-    if not (np.isfinite(offset) and offset == round(offset) and offset >= first_offset):
-        raise BadVolume("BAD_OFFSET", path, f"voxels at byte {offset:g}", f"{first_offset} or later", "Export the volume again.")
-    slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
-    if slope == 0.0 or not np.isfinite(slope):
-        slope, inter = 1.0, 0.0  # the format's way to say "not scaled"
-    if not np.isfinite(inter):
-        raise BadVolume("BAD_SCALING", path, f"intercept {inter}", "a finite number", "Repair scl_inter in the header.")
-    return _Layout(shape, dtype, int(offset), slope, inter, _read_affine(path, header))
-
-
-def _voxel_dtype(path: str | os.PathLike[str], header: nib.Nifti1Header) -> np.dtype:
-    code = int(header["datatype"])
-    if code in _COLOUR_CODES:
-        raise BadVolume("COLOUR", path, "a colour image", "one number per voxel", "Export the CT itself, not a rendering of it.")
-    known: Any = nib.nifti1.data_type_codes.dtype
-    dtype = np.dtype(known.get(code, np.void))
-    if dtype.kind == "c":
-        raise BadVolume("COMPLEX", path, "complex numbers", "one real number per voxel", "Export the reconstructed CT.")
-    if dtype.kind not in "iuf" or int(header["bitpix"]) != dtype.itemsize * 8:
-        raise BadVolume(
-            "BAD_DATATYPE",
+            "GZIP_BOMB",
             path,
-            f"datatype code {code} with {int(header['bitpix'])} bits per voxel",
-            "an integer or float type and its own number of bits",
-            "Export the volume again.",
+            f"{num_bytes} bytes that claim to hold {header.num_bytes}",
+            f"a CT, which gzip shrinks less than {_BOMB_RATIO} times",
+            "Leave this file out.",
         )
-    return dtype.newbyteorder(header.endianness)
 
 
-def _read_affine(path: str | os.PathLike[str], header: nib.Nifti1Header) -> np.ndarray:
-    unit = int(header["xyzt_units"]) & 7
-    if unit in _NOT_MM:
-        raise BadVolume("BAD_UNIT", path, f"lengths in {_NOT_MM[unit]}", "mm", "Convert the header's spacing to mm.")
-    spacing_mm = header["pixdim"][1:4].tolist()
-    check_spacing(path, spacing_mm)
-    if int(header["sform_code"]) > 0:
-        return check_affine(path, header.get_sform())
-    header["pixdim"][1:4] = np.abs(spacing_mm)
-    if int(header["qform_code"]) > 0:
-        try:
-            return check_affine(path, header.get_qform())
-        except (ValueError, nib.spatialimages.HeaderDataError) as error:
-            if isinstance(error, BadVolume):
-                raise
-            raise BadVolume("BAD_AFFINE", path, f"qform: {error}", "a rotation", "Repair the header's qform.") from error
-    return check_affine(path, header.get_base_affine())
+def _raise_truncated(path: str | os.PathLike[str], found: str, expected: int) -> None:
+    raise BadVolume(
+        "TRUNCATED", path, f"{found} of {expected} bytes", "all that the header claims", "Copy the file again from its origin."
+    )

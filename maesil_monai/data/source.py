@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 import torch
 
+from maesil_monai.data.note import Note
 from maesil_monai.geometry import Box, Triple
 
 
@@ -22,6 +23,7 @@ class VolumeSource(ABC):
 
     Attributes:
         derived: volumes that transforms computed from this one on the same grid (a body mask, say); they live as long as it does.
+        notes: what was odd about the file and what was done about it; readers set it.
 
     Raises:
         ValueError: if ``affine`` is no invertible 4 x 4 matrix.
@@ -35,6 +37,7 @@ class VolumeSource(ABC):
             raise ValueError(f"affine {self.affine.tolist()} of {name or 'a volume'} is no invertible 4 x 4 matrix.")
         self.original_affine = self.affine if original_affine is None else np.asarray(original_affine, dtype=np.float64)
         self.derived: dict[str, VolumeSource] = {}
+        self.notes: tuple[Note, ...] = ()
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from maesil_monai.data.admission import AdmissionRules
 from maesil_monai.data.bad_volume import BadVolume
 from maesil_monai.data.volume_files import read_volume
 
@@ -66,6 +67,15 @@ def _html(itk, path):
     path.write_text("<!DOCTYPE html>")
 
 
+def _voxels_elsewhere(itk, path):
+    _write(itk, path, _hu())
+    path.write_text(path.read_text().replace("ElementDataFile = scan.raw", "ElementDataFile = ../scan.raw"))
+
+
+def _voxels_by_pattern(itk, path):
+    path.write_text("NRRD0004\ntype: short\ndimension: 3\nsizes: 8 7 6\nencoding: raw\ndata file: slice%03d.raw 1 6 1\n\n")
+
+
 def _without_voxels(itk, path):
     _write(itk, path, _hu())
     path.with_suffix(".raw").unlink()
@@ -81,6 +91,8 @@ REFUSED = [
     ("UNREADABLE_VOXELS", "scan.nrrd", _cut_compressed),
     ("UNREADABLE_VOXELS", "scan.mha", _cut_compressed),
     ("UNREADABLE_VOXELS", "scan.mhd", _without_voxels),
+    ("ESCAPING_PATH", "scan.mhd", _voxels_elsewhere),
+    ("ESCAPING_PATH", "scan.nhdr.nrrd", _voxels_by_pattern),
     ("COLOUR", "scan.mha", lambda itk, path: _write(itk, path, np.zeros((8, 7, 6, 3), np.uint8), is_vector=True)),
     ("NOT_3D", "scan.mha", lambda itk, path: _write(itk, path, _hu()[0])),
     ("NOT_3D", "scan.nrrd", lambda itk, path: _write(itk, path, np.stack([_hu(), _hu()]))),
@@ -101,4 +113,15 @@ def test_a_bad_file_is_refused_with_its_code_and_its_name(itk, tmp_path, code, n
 
 
 def test_a_single_time_point_is_a_volume(itk, tmp_path):
-    assert read_volume(_write(itk, tmp_path / "scan.mha", _hu()[None])).shape == SHAPE
+    source = read_volume(_write(itk, tmp_path / "scan.mha", _hu()[None]))
+    assert source.shape == SHAPE
+    assert [note.code for note in source.notes] == ["SQUEEZED"]
+
+
+def test_rules_hold_for_these_files_too(itk, tmp_path):
+    path = _write(itk, tmp_path / "scan.mha", np.where(_hu() > 1400, np.nan, _hu()).astype(np.float32))
+    source = read_volume(path, rules=AdmissionRules(nan_fill=-1024.0))
+    assert [note.code for note in source.notes] == ["NON_FINITE_FILLED"]
+    assert int((source.array == -1024).sum()) == int((_hu() > 1400).sum())
+    with pytest.raises(BadVolume, match="TOO_LARGE"):
+        read_volume(path, rules=AdmissionRules(max_voxels=100))

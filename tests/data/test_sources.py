@@ -48,6 +48,7 @@ def test_geometry_and_memory_are_told():
     assert source.spacing_mm == (0.5, 1.0, 2.0)
     assert source.content_box == ((0, 0, 0), (6, 7, 8))
     assert source.nbytes == 6 * 7 * 8 * 2
+    assert source.notes == ()
     source.derived["body"] = ArraySource(np.ones(source.shape, dtype=bool), source.affine)
     assert source.nbytes == 6 * 7 * 8 * 3
 
