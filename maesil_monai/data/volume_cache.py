@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from maesil_monai.data.source import VolumeSource
+from maesil_monai.data.store.places import is_url
 
 _Key = tuple[str, int, int]
 
@@ -17,8 +18,8 @@ _Key = tuple[str, int, int]
 class VolumeCache:
     """Keeps sources by file, least recently used first out; what was derived from a source is kept and counted with it.
 
-    A file is told from its earlier self by its time of change and its size. Pickling leaves the content behind: every data
-    loader worker has its own.
+    A file or folder is told from its earlier self by its time of change and its size; what a URL leads to is taken not to change.
+    Pickling leaves the content behind: every data loader worker has its own.
 
     Args:
         max_bytes: bound of what is kept; 0 keeps nothing. A source that alone is larger is read anew each time.
@@ -36,6 +37,8 @@ class VolumeCache:
             raise ValueError(f"cache_bytes={max_bytes}: expected 0 (no cache) or more bytes.")
         self.max_bytes = max_bytes
         self._sources: OrderedDict[_Key, VolumeSource] = OrderedDict()
+        self._sizes: dict[_Key, int] = {}
+        self._last: _Key | None = None
         self._lock = threading.Lock()
 
     @property
@@ -57,12 +60,21 @@ class VolumeCache:
         source = read(path) if source is None else source
         if key is not None:
             with self._lock:
-                self._sources[key] = source
-                self._sources.move_to_end(key)
-                # Counted anew each time, because sources grow by what is derived from them.
-                while self._sources and sum(kept.nbytes for kept in self._sources.values()) > self.max_bytes:
-                    self._sources.popitem(last=False)
+                self._keep(key, source)
         return source
+
+    def _keep(self, key: _Key, source: VolumeSource) -> None:
+        self._sources[key] = source
+        self._sources.move_to_end(key)
+        # Sources grow while they are in use, so the one used before is measured again; all of them would cost time where
+        # thousands of entries of a store are kept.
+        for used in (key, self._last or key):
+            if used in self._sources:
+                self._sizes[used] = self._sources[used].nbytes
+        self._last = key
+        while self._sources and sum(self._sizes.values()) > self.max_bytes:
+            oldest, _ = self._sources.popitem(last=False)
+            del self._sizes[oldest]
 
     def __getstate__(self) -> dict[str, Any]:
         return {"max_bytes": self.max_bytes}
@@ -73,6 +85,8 @@ class VolumeCache:
 
 def _key_of(path: str | os.PathLike[str]) -> _Key | None:
     """Identifies a file and its state; None if it cannot be looked at, which its reader will explain."""
+    if is_url(path):
+        return os.fspath(path), 0, 0
     try:
         real = Path(path).resolve(strict=True)
         status = real.stat()

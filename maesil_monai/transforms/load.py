@@ -16,13 +16,15 @@ from monai.utils import MetaKeys, TraceKeys
 
 from maesil_monai.data.source import VolumeSource
 from maesil_monai.data.volume_cache import VolumeCache
-from maesil_monai.data.volume_files import read_volume
+from maesil_monai.data.volume_files import open_volume
 
 
 class LoadVolume(InvertibleTransform):
-    """Reads a CT scan (NIfTI, NRRD, MetaImage) in RAS orientation, in Hounsfield units.
+    """Reads a CT scan in RAS orientation, in Hounsfield units: an entry of a store (``.zarr``, a path or a URL), NIfTI, NRRD,
+    MetaImage, or a folder that holds one DICOM series.
 
-    The inverse brings a volume back to the axes of the file, exactly; it needs ``lazy=False``.
+    Of an entry, later transforms read only the chunks they need; other files are read whole when they are opened. The inverse
+    brings a volume back to the axes of the file, exactly; it needs ``lazy=False``.
 
     Args:
         lazy: gives a :class:`VolumeSource`, of which later transforms read what they need; else the whole scan.
@@ -52,7 +54,7 @@ class LoadVolume(InvertibleTransform):
             ``original_affine`` and ``spatial_shape`` of the file's own axes.
 
         Raises:
-            BadVolume: see :func:`maesil_monai.data.volume_files.read_volume`.
+            BadVolume: see :func:`maesil_monai.data.volume_files.open_volume`.
             TypeError: for anything but a path or a source.
         """
         if not isinstance(volume, (str, os.PathLike, VolumeSource)):
@@ -83,7 +85,7 @@ class LoadVolume(InvertibleTransform):
         return out
 
     def _read(self, path: str | os.PathLike[str]) -> VolumeSource:
-        return read_volume(path, self.hounsfield)
+        return open_volume(path, self.hounsfield)
 
     def _whole(self, source: VolumeSource) -> MetaTensor:
         voxels = source.read(((0, 0, 0), source.shape)).to(torch.float32)

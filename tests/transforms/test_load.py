@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -13,7 +14,10 @@ from monai.transforms import Compose, SaveImage
 
 from maesil_monai.data.bad_volume import BadVolume
 from maesil_monai.data.source import ArraySource
+from maesil_monai.data.store import StoreSource, write_entry
 from maesil_monai.data.volume_cache import VolumeCache
+from maesil_monai.phantom.dicom_files import StudyTags, draw_uid, write_ct
+from maesil_monai.phantom.generator import phantom_scan
 from maesil_monai.transforms.load import LoadVolume, LoadVolumed
 
 ORIENTATIONS = ["RAS", "LPS", "PIR", "SLA", "IPL"]
@@ -88,6 +92,49 @@ def test_the_cache_drops_what_was_used_least_recently_and_counts_derived_volumes
     # a now holds 3 bytes a voxel: with another scan of 2 it is over the bound of 4.
     load(paths[2])
     assert load.cache.num_volumes == 1
+
+
+def _entry(path, value):
+    source = ArraySource(np.full((9, 7, 5), value, dtype=np.int16), np.eye(4))
+    write_entry(path, source, source.array > 0, None, {})
+    return path
+
+
+def test_an_entry_stays_open_while_it_is_cached_and_is_opened_again_when_it_was_replaced(tmp_path):
+    load = LoadVolume()
+    path = _entry(tmp_path / "case.zarr", 5)
+    first = load(path)
+    assert isinstance(first, StoreSource)
+    assert load(str(path)) is first
+    _entry(path, 7)
+    assert load(path).read(((0, 0, 0), (1, 1, 1))).item() == 7
+    assert LoadVolume(hounsfield=False)(path / "labels" / "body").read(((0, 0, 0), (1, 1, 1))).item() is True
+
+
+@pytest.mark.filterwarnings("ignore:builtin type .* has no __module__ attribute:DeprecationWarning")
+def test_a_folder_that_holds_a_dicom_series_is_a_scan_and_one_of_its_files_is_not(tmp_path):
+    scan = phantom_scan(1, (24, 24, 9), (15.0, 15.0, 9.0), orientation="LPS")
+    rng = np.random.default_rng(0)
+    write_ct(tmp_path / "ct", scan, StudyTags(1, draw_uid(rng), draw_uid(rng)), 1, rng)
+    image = LoadVolume(lazy=False)(tmp_path / "ct")
+    # LPS turned to RAS: the first two axes reversed.
+    assert np.array_equal(image[0].numpy(), scan.hu[::-1, ::-1])
+    assert np.array_equal(LoadVolume()(tmp_path / "ct").read(((3, 4, 5), (9, 9, 9)))[0], scan.hu[::-1, ::-1][3:9, 4:9, 5:9])
+    for name in ("1-001.dcm", "no_suffix"):
+        shutil.copy(tmp_path / "ct" / "1-001.dcm", tmp_path / name)
+        with pytest.raises(BadVolume, match="TOO_FEW_SLICES"):
+            LoadVolume()(tmp_path / name)
+
+
+def test_what_an_entry_keeps_in_memory_counts_once_it_is_there(tmp_path):
+    paths = [_entry(tmp_path / f"{name}.zarr", 5) for name in "abc"]
+    # Sums over 2 x 1 x 1 blocks, at 3 x 2 x 2 corners, of 4 bytes each: 48 bytes an entry.
+    load = LoadVolume(cache_bytes=100)
+    for path in paths:
+        load(path).body.share(((0, 0, 0), (9, 7, 5)))
+    assert load.cache.num_volumes == 3
+    load(paths[0])
+    assert load.cache.num_volumes == 2
 
 
 def test_a_pickled_loader_leaves_its_volumes_behind(tmp_path):
