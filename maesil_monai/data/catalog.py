@@ -1,46 +1,61 @@
-"""The list of scans of a run: which files, under which names, for training or for validation."""
+"""The list of scans of a run: which files, under which names, for training, for validation or for the test."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import os
-from collections.abc import Sequence
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn, get_args
 
-from maesil_monai.data.bad_volume import BadVolume, MissingVolume
+from maesil_monai.data.bad_volume import BadVolume, MissingVolume, UnreadableVolume
+from maesil_monai.data.rows import Rows
+from maesil_monai.data.store.places import is_url, place_of
 from maesil_monai.data.volume_files import find_volumes, volume_suffix
 
-Section = Literal["training", "validation", "all"]
+Section = Literal["training", "validation", "test", "all"]
 
 DATALIST_NAME = "datalist.json"
+SECTIONS = ("training", "validation", "test")
+# What a row may say of a scan, beside its image.
+TEXT_KEYS = ("dataset", "patient_id", "sha256")
+# Absolute (on any system), a URL, or a step up. Looked at as text: a Path takes ten times as long, and lists have many rows.
+_LEAVES_FOLDER = re.compile(r"^[/\\]|^[A-Za-z]:[/\\]|://|(^|[/\\])\.\.($|[/\\])")
+_CURE = "See the Decathlon form in MONAI's documentation."
 
 
 def build_datalist(
     dataset_dir: str | os.PathLike[str], section: Section = "training", val_scans: int | float = 0.1, pattern: str | None = None
-) -> list[dict[str, str]]:
-    """Lists the scans of a folder.
+) -> Rows:
+    """Lists the scans of a store or of a folder.
 
-    A ``datalist.json`` in the folder (MONAI's Decathlon form: lists ``training`` and, if wanted, ``validation``, of rows with an
-    ``image`` path relative to the folder) is taken as it is. Without one, and for a list without ``validation``, all scans are
-    sorted as strings by their path below the folder and the last ones validate. Where a patient has several scans, write the
-    list, so that no patient is on both sides.
+    A ``datalist.json`` in the folder, which every store has (MONAI's Decathlon form: lists ``training`` and, if wanted,
+    ``validation`` and ``test``, of rows with an ``image`` path relative to the folder), is taken as it is. Without one, and for
+    a list without ``validation``, the scans of ``training`` are sorted as strings by their path below the folder and the last
+    ones validate; scans of one ``patient_id`` stay together. Where a patient has several scans and no list names patients, write
+    one, so that no patient is on both sides.
 
     Args:
-        dataset_dir: folder of the scans.
-        section: ``training``, ``validation``, or ``all`` (training first).
+        dataset_dir: folder of the scans, or a store as folder or as URL that fsspec knows (``http://``, ``s3://`` ...).
+        section: ``training``, ``validation``, ``test``, or ``all`` (in this order).
         val_scans: how many scans validate: a whole number, or a share below 1 (rounded up, at least one scan).
-        pattern: glob below the folder, such as ``"*/ct.nii.gz"``; default every volume that is no label by its name.
+        pattern: glob below the folder, such as ``"*/ct.nii.gz"``; default every volume that is no label by its name. It counts
+            only where there is no list.
 
     Returns:
-        ``{"image": path, "case_id": path below the folder without its suffix}`` for each scan.
+        A dictionary for each scan: ``image`` (path or URL), ``case_id`` (default the path below the folder without its suffix)
+        and, where the list has them, ``label`` (a string as path or URL), ``dataset``, ``patient_id`` and ``sha256``.
 
     Raises:
         ValueError: for an unknown section or a pattern that leaves the folder; if fewer than 2 scans are there to split, or
             ``val_scans`` leaves nothing on one side.
-        BadVolume: MISSING, NO_VOLUME, BAD_DATALIST, OUTSIDE_FOLDER, DUPLICATE_CASE.
+        BadVolume: MISSING, UNREADABLE, NO_VOLUME, BAD_DATALIST, OUTSIDE_FOLDER, DUPLICATE_CASE, LEAKAGE (a patient in two
+            sections).
 
     Example:
         >>> import tempfile
@@ -50,23 +65,30 @@ def build_datalist(
         >>> [row["case_id"] for row in build_datalist(folder, "training")]
         ['a', 'b']
     """
-    if section not in ("training", "validation", "all"):
-        raise ValueError(f"section={section!r}: expected training, validation or all.")
+    if section not in get_args(Section):
+        raise ValueError(f"section={section!r}: expected {', '.join(get_args(Section)[:-1])} or all.")
     if pattern is not None and (not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts):
         raise ValueError(f"pattern={pattern!r}: expected a glob below the folder, such as '*/ct.nii.gz'.")
-    root = Path(dataset_dir)
-    listed = root / DATALIST_NAME
-    if listed.is_file():
-        training, validation = _read_datalist(root, listed)
+    root = str(dataset_dir) if is_url(dataset_dir) else str(Path(dataset_dir))
+    text = _datalist_text(root)
+    if text is None:
+        lists = {"training": _found(Path(root), pattern), "validation": [], "test": []}
     else:
-        training, validation = _found(root, pattern), []
-    if not validation and section != "all":
-        training, validation = _split(root, training, val_scans)
-    return {"training": training, "validation": validation, "all": training + validation}[section]
+        lists = _read_datalist(_listed(root), text)
+    if section in ("training", "validation") and not lists["validation"]:
+        lists["training"], lists["validation"] = _split(root, lists["training"], val_scans)
+    if section == "test" and not lists["test"]:
+        _refuse(
+            "NO_VOLUME", _listed(root), "no scan for the test", 'a list named "test"', "List scans there, or judge validation."
+        )
+    return Rows(itertools.chain.from_iterable(lists.values()) if section == "all" else lists[section], root)
 
 
-def data_hash(datalist: Sequence[dict[str, str]]) -> str:
-    """Gives a fingerprint of a data list for run records: names and sizes of the files, not their content or place.
+def data_hash(datalist: Sequence[Mapping[str, Any]]) -> str:
+    """Gives a fingerprint of a data list for run records.
+
+    A scan counts by its name and the hash of its voxels, where the list has one (stores do); else by its name and the size of
+    its file or files, not their content or place; a URL without a hash by its name alone.
 
     Args:
         datalist: as from :func:`build_datalist`; its order does not matter.
@@ -75,77 +97,134 @@ def data_hash(datalist: Sequence[dict[str, str]]) -> str:
         SHA-256 in hexadecimal.
 
     Raises:
-        MissingVolume: MISSING, if a file has gone.
+        MissingVolume: MISSING, if a file without a hash has gone.
     """
-    digest = hashlib.sha256()
-    for row in sorted(datalist, key=_case_of):
-        path = Path(row["image"])
-        if not path.is_file():
-            raise MissingVolume("MISSING", path, "no such file", "a volume of the data list", "Build the data list again.")
-        digest.update(f"{_case_of(row)}\0{path.stat().st_size}\n".encode())
-    return digest.hexdigest()
+    lines = sorted(f"{row.get('case_id', Path(row['image']).name)}\0{_content_of(row)}\n" for row in datalist)
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _case_of(row: dict[str, str]) -> str:
-    return row.get("case_id", Path(row["image"]).name)
+def _content_of(row: Mapping[str, Any]) -> str:
+    if row.get("sha256"):
+        return str(row["sha256"])
+    if is_url(row["image"]):
+        return ""
+    path = Path(row["image"])
+    if path.is_dir():
+        return str(
+            [(file.relative_to(path).as_posix(), file.stat().st_size) for file in sorted(path.rglob("*")) if file.is_file()]
+        )
+    if not path.is_file():
+        raise MissingVolume("MISSING", path, "no such file", "a volume of the data list", "Build the data list again.")
+    return str(path.stat().st_size)
 
 
-def _found(root: Path, pattern: str | None) -> list[dict[str, str]]:
+def _listed(root: str) -> str:
+    return f"{root.rstrip('/')}/{DATALIST_NAME}"
+
+
+def _refuse(code: str, path: str, found: str, expected: str, cure: str) -> NoReturn:
+    raise BadVolume(code, path, found, expected, cure)
+
+
+def _datalist_text(root: str) -> bytes | None:
+    """Reads the list; None where a folder has none. A URL has to have one: there is no looking for scans behind it."""
+    if not is_url(root) and not Path(_listed(root)).is_file():
+        return None
+    try:
+        return place_of(root).read(DATALIST_NAME)
+    except FileNotFoundError as error:
+        cure = "Check the URL; scans that are not in a store have to be on this machine."
+        raise MissingVolume("MISSING", _listed(root), "no such file", "the data list of a store", cure) from error
+    except OSError as error:
+        cure = "Check that you may read it, and the connection."
+        raise UnreadableVolume("UNREADABLE", _listed(root), f"{error}", "a file that can be read", cure) from error
+
+
+def _found(root: Path, pattern: str | None) -> list[dict[str, Any]]:
     paths = find_volumes(root)
     if pattern is not None:
         paths = sorted((p for p in root.glob(pattern) if volume_suffix(p)), key=lambda p: p.relative_to(root).as_posix())
     if not paths:
         what = "no volume" if pattern is None else f"no volume that matches {pattern!r}"
-        raise BadVolume(
-            "NO_VOLUME", root, what, "NIfTI, NRRD or MetaImage files", "Check the folder; labels are left out by name."
-        )
-    return _rows(root, [path.relative_to(root).as_posix() for path in paths])
-
-
-def _read_datalist(root: Path, listed: Path) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    cure = "See the Decathlon form in MONAI's documentation."
-    try:
-        content = json.loads(listed.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BadVolume("BAD_DATALIST", listed, f"no JSON ({error})", "JSON", cure) from error
-    if not isinstance(content, dict) or not isinstance(content.get("training"), list):
-        raise BadVolume("BAD_DATALIST", listed, "no list named training", 'an object {"training": [...]}', cure)
-    if not isinstance(content.get("validation", []), list):
-        raise BadVolume("BAD_DATALIST", listed, "validation is no list", "a list of scans", cure)
-    names = [[_image_of(listed, row) for row in content.get(key, [])] for key in ("training", "validation")]
-    rows = _rows(root, names[0] + names[1])
-    if not rows:
-        raise BadVolume("NO_VOLUME", listed, "no scan in training or validation", "at least one", "Add the scans to the list.")
-    return rows[: len(names[0])], rows[len(names[0]) :]
-
-
-def _image_of(listed: Path, row: Any) -> str:
-    image = row.get("image") if isinstance(row, dict) else row
-    if not isinstance(image, str) or not image:
-        raise BadVolume("BAD_DATALIST", listed, f"the row {row!r}", '{"image": "path below the folder"}', "Correct the row.")
-    if Path(image).is_absolute() or ".." in Path(image).parts:
-        raise BadVolume("OUTSIDE_FOLDER", listed, f"the path {image!r}", "a path below the folder", "Move the scan or the list.")
-    return Path(image).as_posix()
-
-
-def _rows(root: Path, names: list[str]) -> list[dict[str, str]]:
-    rows = [{"image": str(root / name), "case_id": name[: len(name) - len(volume_suffix(name))]} for name in names]
-    seen: set[str] = set()
-    for row in rows:
-        if row["case_id"] in seen:
-            raise BadVolume(
-                "DUPLICATE_CASE",
-                row["image"],
-                f"a second scan named {row['case_id']!r}",
-                "one",
-                "Remove or rename one of the two.",
-            )
-        seen.add(row["case_id"])
+        cure = "Check the folder; labels are left out by name."
+        _refuse("NO_VOLUME", str(root), what, "NIfTI, NRRD or MetaImage files", cure)
+    rows = [_row_of(str(root), {"image": path.relative_to(root).as_posix()}) for path in paths]
+    _refuse_twins(str(root), {"training": rows})
     return rows
 
 
-def _split(root: Path, rows: list[dict[str, str]], val_scans: int | float) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    rows = sorted(rows, key=lambda row: row["case_id"] + volume_suffix(row["image"]))
+def _read_datalist(listed: str, text: bytes) -> dict[str, list[dict[str, Any]]]:
+    try:
+        content = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise BadVolume("BAD_DATALIST", listed, f"no JSON ({error})", "JSON", _CURE) from error
+    if not isinstance(content, dict) or not isinstance(content.get("training"), list):
+        _refuse("BAD_DATALIST", listed, "no list named training", 'an object {"training": [...]}', _CURE)
+    for name in SECTIONS:
+        if not isinstance(content.get(name, []), list):
+            _refuse("BAD_DATALIST", listed, f"{name} is no list", "a list of scans", _CURE)
+    # Each section goes when it is read, so that a long list is not held twice.
+    lists = {name: [_row_of(listed, row) for row in content.pop(name, [])] for name in SECTIONS}
+    if not any(lists.values()):
+        _refuse("NO_VOLUME", listed, "no scan in training, validation or test", "at least one", "Add the scans to the list.")
+    _refuse_twins(listed, lists)
+    return lists
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _row_of(listed: str, row: Any) -> dict[str, Any]:
+    """Takes over of a row what a run needs; a string is an image's path."""
+    image = row.get("image") if isinstance(row, dict) else row
+    if not isinstance(image, str) or not image:
+        _refuse("BAD_DATALIST", listed, f"the row {row!r}", '{"image": "path below the folder"}', "Correct the row.")
+    found: dict[str, Any] = {"image": _below(listed, image)}
+    if not isinstance(row, dict):
+        row = {}
+    case = row.get("case_id") if "case_id" in row else found["image"].removesuffix(volume_suffix(found["image"]))
+    for key, value in (("case_id", case), *((key, row[key]) for key in TEXT_KEYS if key in row)):
+        if not isinstance(value, (str, int)) or value == "":
+            _refuse("BAD_DATALIST", listed, f"{key} {value!r} of {image}", "a name", "Correct the row.")
+        found[key] = str(value)
+    # Names of cases become names of files.
+    found["case_id"] = _below(listed, found["case_id"])
+    if "label" in row:
+        found["label"] = _below(listed, row["label"]) if isinstance(row["label"], str) else row["label"]
+    return found
+
+
+def _below(listed: str, path: str) -> str:
+    """Gives a path in its simplest form, if it stays below the folder."""
+    if (".." in path or ":" in path or path[:1] in ("/", "\\")) and _LEAVES_FOLDER.search(path):
+        _refuse("OUTSIDE_FOLDER", listed, f"the path {path!r}", "a path below the folder", "Move the scan or the list.")
+    return posixpath.normpath(path)
+
+
+def _refuse_twins(listed: str, lists: Mapping[str, list[dict[str, Any]]]) -> None:
+    """Refuses a scan or a name that comes twice, and a patient that is in two sections."""
+    seen: set[tuple[str, ...]] = set()
+    section_of: dict[str, str] = {}
+    for section, rows in lists.items():
+        for row in rows:
+            twins = {(row["image"],), (row.get("dataset", ""), row["case_id"])}
+            for *_, name in twins & seen:
+                _refuse("DUPLICATE_CASE", listed, f"a second scan named {name!r}", "one", "Remove or rename one of the two.")
+            seen |= twins
+            patient = row.get("patient_id")
+            if patient is not None and section_of.setdefault(patient, section) != section:
+                _refuse(
+                    "LEAKAGE",
+                    listed,
+                    f"patient {patient!r} in {section_of[patient]} and in {section}",
+                    "all scans of a patient in one section",
+                    "Move the patient's scans to one of them.",
+                )
+
+
+def _split(root: str, rows: list[dict[str, Any]], val_scans: int | float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    rows = sorted(rows, key=lambda row: row["image"])
     if len(rows) < 2:
         raise ValueError(f"{root} holds {len(rows)} scan: expected at least 2, one to train on and one to validate on.")
     if isinstance(val_scans, float) and 0.0 < val_scans < 1.0:
@@ -158,4 +237,12 @@ def _split(root: Path, rows: list[dict[str, str]], val_scans: int | float) -> tu
             f"val_scans={val_scans} of the {len(rows)} scans in {root}: expected a share between 0 and 1 or a count of "
             f"1 to {len(rows) - 1}, so that both sides hold a scan."
         )
-    return rows[:-count], rows[-count:]
+    held_out = {row["patient_id"] for row in rows[-count:] if "patient_id" in row}
+    first = len(rows) - count
+    training = [row for row in rows[:first] if row.get("patient_id") not in held_out]
+    if not training:
+        raise ValueError(
+            f"val_scans={val_scans}: the patients of these scans have all {len(rows)} scans in {root}; hold out fewer."
+        )
+    validation = [row for place, row in enumerate(rows) if place >= first or row.get("patient_id") in held_out]
+    return training, validation

@@ -6,7 +6,6 @@ because the workers of a data loader run ahead of the training step.
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -18,6 +17,7 @@ from monai.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from maesil_monai.data.bad_volume import BadVolume, bad_volume_behind
+from maesil_monai.data.mixture import Mixture, ScanOrder, Weights
 
 Key = tuple[int, int]
 logger = logging.getLogger(__name__)
@@ -63,8 +63,9 @@ class EpochSampler(DistributedSampler):
         self.position = 0
 
     def __iter__(self) -> Iterator[Key]:
+        # Place and epoch are read now, not when the first key is asked for: the sampler may turn to another epoch meanwhile.
         epoch = self.epoch
-        return iter([key for batch in range(self.position, self.num_batches) for key in self.keys(epoch, batch)])
+        return (key for batch in range(self.position, self.num_batches) for key in self.keys(epoch, batch))
 
     def keys(self, epoch: int, batch: int) -> list[Key]:
         """Gives the keys that this process holds in global batch ``batch`` (counted from 0) of an epoch."""
@@ -115,10 +116,13 @@ class EpochSampler(DistributedSampler):
 class SeededDataset(Dataset):
     """Gives the sample of a key (epoch, index), the same one in every worker, process and resumed run.
 
-    The samples of all epochs form one stream; each stretch of ``len(data)`` samples visits every scan once, in an order drawn for
-    that stretch. So scans are visited equally often, however short or long an epoch is. The transform's random state is set from
+    The samples of all epochs form one stream, which a :class:`Mixture` deals out: each stretch of ``len(data)`` samples visits
+    every scan once, in an order drawn for that stretch, so that scans are visited equally often, however short or long an epoch
+    is; ``weights`` and ``by_patient`` change what is visited equally often. The transform's random state is set from
     ``SeedSequence([seed, epoch, index])``. A scan that raises :class:`BadVolume` is refused for the run and the next one of the
-    stretch takes its place; every other error stays loud.
+    stretch (of the same collection, where there are weights) takes its place; every other error stays loud.
+
+    A sample costs the same time and memory whatever the number of scans.
 
     Args:
         data: one dictionary per scan.
@@ -127,9 +131,11 @@ class SeededDataset(Dataset):
         sampler: the sampler of the keys, which tells how many samples an epoch has; None: ``len(data)``.
         bad_share: largest share of the scans that may be refused, from 0 to 1.
         image_key: key of the file that a message names.
+        weights: of the collections, see :class:`Mixture`.
+        by_patient: whether patients with several scans are visited as often as others, see :class:`Mixture`.
 
     Raises:
-        ValueError: for empty data, a negative seed or a share outside [0, 1].
+        ValueError: for empty data, a negative seed, a share outside [0, 1], or weights that do not fit the data.
 
     Example:
         >>> dataset = SeededDataset([{"image": name} for name in "abc"], transform=[], seed=0)
@@ -145,8 +151,10 @@ class SeededDataset(Dataset):
         sampler: EpochSampler | None = None,
         bad_share: float = 0.05,
         image_key: str = "image",
+        weights: Weights = "proportional",
+        by_patient: bool = False,
     ) -> None:
-        if not data or seed < 0 or not 0.0 <= bad_share <= 1.0:
+        if len(data) == 0 or seed < 0 or not 0.0 <= bad_share <= 1.0:
             raise ValueError(
                 f"{len(data)} scans, seed={seed}, bad_share={bad_share}: expected one scan or more, a seed of 0 or more, "
                 "a bad_share from 0 to 1."
@@ -157,21 +165,21 @@ class SeededDataset(Dataset):
         self.bad_share = bad_share
         self.image_key = image_key
         self.refused: dict[int, BadVolume] = {}
+        self.mixture = Mixture(data, seed, weights, by_patient)
 
-    def scans_of(self, key: int | Key) -> np.ndarray:
-        """Gives the scans in the order in which they are tried for a key: int64, shape (len(data),)."""
+    def scans_of(self, key: int | Key) -> ScanOrder:
+        """Gives the scans, as numbers in ``data``, in the order in which they are tried for a key."""
         epoch, index = _as_key(key)
-        stretch, place = divmod(max(epoch - 1, 0) * self.samples_per_epoch + index, len(self.data))
-        return np.roll(_permutation(self.seed, stretch, len(self.data)), -place)
+        return self.mixture.order(max(epoch - 1, 0) * self.samples_per_epoch + index)
 
     def __getitem__(self, key: int | Key) -> Any:  # type: ignore[override]
         """Gives what the transform makes of the key's scan; a plain number stands for the key (0, number).
 
         Raises:
-            BadVolume: if more than ``bad_share`` of the scans were refused.
+            BadVolume: if more than ``bad_share`` of the scans were refused, or all scans of a collection.
         """
         epoch, index = _as_key(key)
-        for scan in self.scans_of(key).tolist():
+        for scan in self.scans_of(key):
             if scan in self.refused:
                 continue
             bits = np.random.MT19937(np.random.SeedSequence([self.seed, epoch, index]))
@@ -183,7 +191,7 @@ class SeededDataset(Dataset):
                 if fault is None:
                     raise
                 self._refuse(scan, fault)
-        raise self._too_many()
+        raise self._none_left(scan)
 
     def _refuse(self, scan: int, fault: BadVolume) -> None:
         """Remembers and reports a refused scan."""
@@ -200,6 +208,16 @@ class SeededDataset(Dataset):
             f"{len(self.refused)} of {len(self.data)} scans refused, this one last: {last.found}",
             f"at most {self.bad_share:.0%} (bad_share)",
             "Check the data list and correct or remove the files named in the warnings.",
+        )
+
+    def _none_left(self, scan: int) -> BadVolume:
+        last = self.refused[scan]
+        return BadVolume(
+            "TOO_MANY_BAD_SCANS",
+            last.path,
+            f"no scan left of its collection {self.data[scan].get('dataset', '')!r}, this one refused last: {last.found}",
+            "one usable scan or more in each collection that has a weight",
+            "Correct the files named in the warnings, or give the collection the weight 0.",
         )
 
 
@@ -224,11 +242,3 @@ def training_loader(dataset: SeededDataset, sampler: EpochSampler, num_workers: 
 def _as_key(key: int | Key) -> Key:
     """Reads a plain number as an index outside any epoch."""
     return (int(key[0]), int(key[1])) if isinstance(key, tuple) else (0, int(key))
-
-
-@functools.lru_cache(maxsize=4)
-def _permutation(seed: int, stretch: int, num_scans: int) -> np.ndarray:
-    """Draws the order of one stretch of the stream; the spawn key keeps it apart from the seeds of the transforms."""
-    order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stretch,))).permutation(num_scans)
-    order.setflags(write=False)
-    return order

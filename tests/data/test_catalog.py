@@ -1,11 +1,16 @@
 """Data lists: which scans of a folder, and on which side."""
 
+import hashlib
 import json
+import pickle
+import time
 
+import fsspec
 import pytest
 
 from maesil_monai.data.bad_volume import BadVolume
 from maesil_monai.data.catalog import build_datalist, data_hash
+from maesil_monai.data.rows import Rows
 from maesil_monai.data.volume_files import find_volumes
 
 
@@ -49,10 +54,10 @@ def test_a_folder_that_is_none_is_refused(tmp_path):
 @pytest.mark.parametrize(("val_scans", "count"), [(0.1, 3), (0.11, 4), (0.001, 1), (5, 5), (29, 29)])
 def test_the_last_scans_by_name_validate_and_none_is_on_both_sides(tmp_path, val_scans, count):
     _touch(tmp_path, *(f"pt_{i}/ct.nii.gz" for i in range(30)))
-    training, validation = (build_datalist(tmp_path, side, val_scans) for side in ("training", "validation"))
+    training, validation = (list(build_datalist(tmp_path, side, val_scans)) for side in ("training", "validation"))
     assert _ids(training + validation) == sorted(f"pt_{i}/ct" for i in range(30))
     assert len(validation) == count
-    assert build_datalist(tmp_path, "all") == training + validation
+    assert list(build_datalist(tmp_path, "all")) == training + validation
     assert validation[-1] == {"image": str(tmp_path / "pt_9/ct.nii.gz"), "case_id": "pt_9/ct"}
 
 
@@ -80,6 +85,8 @@ def test_too_few_scans_and_unknown_sections_are_refused(tmp_path):
         build_datalist(tmp_path)
     assert _ids(build_datalist(tmp_path, "all")) == ["a"]
     with pytest.raises(ValueError, match="section="):
+        build_datalist(tmp_path, "train")
+    with pytest.raises(BadVolume, match=r"no scan for the test.*NO_VOLUME"):
         build_datalist(tmp_path, "test")
 
 
@@ -91,7 +98,7 @@ def test_two_files_for_one_case_are_refused(tmp_path):
 
 def test_a_datalist_is_taken_as_it_is(tmp_path):
     _touch(tmp_path, "z.nii", "a.nii", "m.nii")
-    rows = {"training": [{"image": "z.nii"}, {"image": "./a.nii"}], "validation": [{"image": "m.nii", "label": "x"}]}
+    rows = {"training": [{"image": "z.nii"}, {"image": "./a.nii"}], "validation": [{"image": "m.nii", "fold": 3}]}
     (tmp_path / "datalist.json").write_text(json.dumps(rows))
     assert _ids(build_datalist(tmp_path, "training")) == ["z", "a"]
     assert _ids(build_datalist(tmp_path, "validation")) == ["m"]
@@ -112,7 +119,16 @@ def test_a_datalist_is_taken_as_it_is(tmp_path):
         ('{"training": []}', "NO_VOLUME"),
         ('{"training": [{"image": "../a.nii"}]}', "OUTSIDE_FOLDER"),
         ('{"training": [{"image": "/etc/a.nii"}]}', "OUTSIDE_FOLDER"),
+        ('{"training": [{"image": "a.nii", "label": "../l.nii"}]}', "OUTSIDE_FOLDER"),
+        ('{"training": [{"image": "a.nii", "case_id": "../a"}]}', "OUTSIDE_FOLDER"),
+        ('{"training": [{"image": "http://elsewhere/a.zarr"}]}', "OUTSIDE_FOLDER"),
+        ('{"training": [{"image": "a.nii", "patient_id": ["p"]}]}', "BAD_DATALIST"),
+        ('{"training": [{"image": "a.nii", "spacing_mm": [NaN]}]}', "BAD_DATALIST"),
+        ("[" * 100_000, "BAD_DATALIST"),
         ('{"training": [{"image": "a.nii"}], "validation": [{"image": "a.nii"}]}', "DUPLICATE_CASE"),
+        ('{"training": [{"image": "a.nii", "case_id": "1"}, {"image": "b.nii", "case_id": "1"}]}', "DUPLICATE_CASE"),
+        ('{"training": [{"image": "a.nii", "case_id": "1"}, {"image": "./a.nii", "case_id": "2"}]}', "DUPLICATE_CASE"),
+        ('{"training": [{"image": "a.nii", "patient_id": 1}], "test": [{"image": "b.nii", "patient_id": "1"}]}', "LEAKAGE"),
     ],
 )
 def test_a_bad_datalist_is_refused_with_its_code(tmp_path, text, code):
@@ -120,6 +136,95 @@ def test_a_bad_datalist_is_refused_with_its_code(tmp_path, text, code):
     with pytest.raises(BadVolume) as caught:
         build_datalist(tmp_path)
     assert caught.value.code == code
+
+
+STORE_ROW = {"image": "lidc/a.zarr", "label": "lidc/a.zarr/labels/label", "dataset": "lidc", "case_id": "a", "patient_id": "p"}
+
+
+def test_rows_of_a_store_keep_who_is_who_and_lead_to_image_and_label(tmp_path):
+    row = {**STORE_ROW, "sha256": "0f", "spacing_mm": [1.0, 1.0, 2.5], "shape": [8, 8, 8]}
+    others = {
+        "validation": [{"image": "btcv/a.zarr", "dataset": "btcv", "case_id": "a"}],
+        "test": [{"image": "c.zarr", "label": 1}],
+    }
+    (tmp_path / "datalist.json").write_text(json.dumps({"training": [row], **others}))
+    label = str(tmp_path / "lidc/a.zarr/labels/label")
+    (found,) = build_datalist(tmp_path)
+    assert found == {**STORE_ROW, "sha256": "0f", "image": str(tmp_path / "lidc/a.zarr"), "label": label}
+    # One case id in two collections is two scans, and a label that is no path stays what it is.
+    assert [row["image"] for row in build_datalist(tmp_path, "all")] == [
+        str(tmp_path / name) for name in ("lidc/a.zarr", "btcv/a.zarr", "c.zarr")
+    ]
+    assert build_datalist(tmp_path, "test")[0]["label"] == 1
+
+
+def test_a_store_behind_a_url_gives_urls_and_without_a_list_is_refused():
+    files = fsspec.filesystem("memory")
+    files.pipe("/catalog-test/datalist.json", json.dumps({"training": [STORE_ROW]}).encode())
+    (row,) = build_datalist("memory://catalog-test/", "all")
+    assert row["image"] == "memory://catalog-test/lidc/a.zarr"
+    assert data_hash([row]) == data_hash([{**row, "image": "memory://elsewhere/a.zarr"}])
+    with pytest.raises(FileNotFoundError, match=r"memory://nowhere/datalist.json.*MISSING"):
+        build_datalist("memory://nowhere")
+
+
+def test_all_scans_of_a_patient_go_to_one_side(tmp_path):
+    rows = [{"image": f"{number}.nii", "patient_id": patient} for number, patient in enumerate("abcacd")]
+    (tmp_path / "datalist.json").write_text(json.dumps({"training": rows}))
+    # The last two scans are of c and d; the other scan of c goes with them.
+    assert _ids(build_datalist(tmp_path, "validation", 2)) == ["2", "4", "5"]
+    assert _ids(build_datalist(tmp_path, "training", 2)) == ["0", "1", "3"]
+    with pytest.raises(ValueError, match="hold out fewer"):
+        build_datalist(tmp_path, "training", 5)
+
+
+def test_rows_are_a_sequence_that_is_made_when_asked_for():
+    rows = Rows([{"image": f"{number}.nii", "case_id": "m\udc80\u00e9"} for number in range(5)], root="data/")
+    assert rows[-1] == {"image": "data/4.nii", "case_id": "m\udc80\u00e9"}
+    assert rows[1:4:2] == [rows[1], rows[3]]
+    assert [row["image"] for row in pickle.loads(pickle.dumps(rows))] == [f"data/{number}.nii" for number in range(5)]
+    assert len(Rows([], root="data")) == 0
+    with pytest.raises(IndexError):
+        rows[5]
+
+
+@pytest.mark.long
+def test_a_store_of_100_000_scans_opens_within_3_seconds_and_takes_under_30_mb(tmp_path):
+    digests = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(100_000)]
+    rows = [
+        {
+            "image": f"lidc/{d[:16]}.zarr",
+            "dataset": "lidc",
+            "case_id": d[:16],
+            "patient_id": d[-16:],
+            "sha256": d,
+            "shape": [512] * 3,
+        }
+        for d in digests
+    ]
+    (tmp_path / "datalist.json").write_text(json.dumps({"training": rows}, indent=1))
+    began = time.process_time()
+    found = build_datalist(tmp_path, "all")
+    assert time.process_time() - began < 3
+    assert len(found) == 100_000
+    assert found[99_999]["sha256"] == digests[-1]
+    assert found.nbytes < 30e6
+
+
+def test_the_hash_of_a_store_needs_no_files_and_changes_with_the_voxels():
+    rows = [
+        {"image": "nowhere/a.zarr", "case_id": "a", "sha256": "0f"},
+        {"image": "nowhere/b.zarr", "case_id": "b", "sha256": "1f"},
+    ]
+    assert data_hash(rows) == data_hash(rows[::-1])
+    assert data_hash(rows) != data_hash([rows[0], {**rows[1], "sha256": "2f"}])
+
+
+def test_a_series_folder_counts_by_the_files_in_it(tmp_path):
+    _touch(tmp_path, "series/1.dcm", "series/2.dcm")
+    before = data_hash([{"image": str(tmp_path / "series")}])
+    _touch(tmp_path, "series/3.dcm")
+    assert data_hash([{"image": str(tmp_path / "series")}]) != before
 
 
 def test_the_hash_changes_with_names_and_sizes_only(tmp_path):

@@ -155,3 +155,33 @@ def test_a_plain_number_is_a_key_without_an_epoch() -> None:
 def test_seeds_and_shares_out_of_range_are_refused(arguments: dict) -> None:
     with pytest.raises(ValueError, match="expected one scan or more"):
         SeededDataset(scans(2), None, **arguments)
+
+
+def test_weights_and_patients_reach_the_dataset() -> None:
+    data = [{**row, "dataset": "ab"[number % 4 == 0], "patient_id": str(number // 2)} for number, row in enumerate(scans(8))]
+    dataset = SeededDataset(data, DrawNumber(), seed=0, weights={"a": 1, "b": 3})
+    # Scans 0 and 4 are the collection b.
+    assert sum(int(dataset[(1, index)][0]["scan"]) % 4 == 0 for index in range(8)) == 6
+    by_patient = SeededDataset(data, DrawNumber(), seed=0, by_patient=True)
+    shown = [int(by_patient[(epoch, index)][0]["scan"]) for epoch in (1, 2) for index in range(8)]
+    # 4 patients of 2 scans: each stretch of 4 samples shows each patient, two stretches show each scan.
+    assert all(sorted(number // 2 for number in shown[first : first + 4]) == [0, 1, 2, 3] for first in range(0, 16, 4))
+    assert Counter(shown) == dict.fromkeys(range(8), 2)
+
+
+def test_a_refused_scan_is_replaced_from_its_own_collection_until_none_is_left() -> None:
+    data = [{**row, "dataset": "small" if number < 2 else "large"} for number, row in enumerate(scans(20, bad=(0,)))]
+    dataset = SeededDataset(data, DrawNumber(), seed=0, weights="balanced", bad_share=0.2)
+    shown = [int(dataset[(1, index)][0]["scan"]) for index in range(20)]
+    assert Counter(number < 2 for number in shown) == {True: 10, False: 10}
+    data[1] = {"image": "bad 1", "dataset": "small"}
+    with pytest.raises(BadVolume, match=r"no scan left of its collection 'small'.*TOO_MANY_BAD_SCANS"):
+        [dataset[(2, index)] for index in range(2)]
+
+
+def test_an_epoch_of_any_length_is_handed_out_key_by_key_and_keeps_its_epoch() -> None:
+    sampler = EpochSampler(10**12, batch_size=4)
+    keys = iter(sampler)
+    assert [next(keys) for _ in range(5)] == [(1, index) for index in range(5)]
+    sampler.set_epoch(2)
+    assert next(keys) == (1, 5)
