@@ -1,6 +1,6 @@
 """What a training superpatch costs from a store, from NIfTI with MONAI, and from a cache of resampled tensors.
 
-    python benchmarks/data.py run --folder /tmp/data_benchmark --output benchmarks/results/data
+    python benchmarks/data.py run --folder FOLDER --output benchmarks/results/data
 
 The scan is a phantom of 512 x 512 x 200 voxels with noise, made once and kept in ``folder`` (1 GB with all that is derived from
 it). All is measured in one process with one thread and a warm page cache; what is compared takes turns, and medians are given.

@@ -18,44 +18,21 @@ from maesil_monai.networks.positions import PositionEncoding
 
 
 class Decoder(nn.Module):
-    """What the decoders share: the way in, the mask token, the positions and the way out to voxels.
+    """What the decoders share: the way in, the mask token, the positions, the blocks and the way out to voxels.
 
     Args:
         grid: tokens per axis.
         encoder_hidden_size: width E of the encoded tokens.
         hidden_size: width D of the decoder.
-        patch_voxels: values P to predict per patch (channels x voxels).
-        position: ``sincos`` or ``learned``.
-    """
-
-    def __init__(
-        self,
-        grid: tuple[int, int, int],
-        encoder_hidden_size: int,
-        hidden_size: int,
-        patch_voxels: int,
-        position: str = "sincos",
-    ) -> None:
-        super().__init__()
-        self.embed = nn.Linear(encoder_hidden_size, hidden_size)
-        self.mask_token = nn.Parameter(torch.randn(1, 1, hidden_size) * 0.02)
-        self.positions = PositionEncoding(grid, hidden_size, position)
-        self.norm = nn.LayerNorm(hidden_size)
-        self.head = nn.Linear(hidden_size, patch_voxels)
-
-
-class SelfAttentionDecoder(Decoder):
-    """The paper's decoder: mask tokens are inserted and self-attention runs over the full sequence.
-
-    Args:
-        grid, encoder_hidden_size, hidden_size, patch_voxels, position: see :class:`Decoder`.
         mlp_dim: width inside the feed-forward layers.
         num_layers: blocks.
         num_heads: attention heads.
+        patch_voxels: values P to predict per patch (channels x voxels).
+        position: ``sincos`` or ``learned``.
         activation_checkpointing: recomputes each block in the backward pass.
-
-    Source: MAESIL section III-B; MAE (arXiv 2111.06377).
     """
+
+    block: type[SelfAttentionBlock] | type[CrossAttentionBlock]
 
     def __init__(
         self,
@@ -69,9 +46,25 @@ class SelfAttentionDecoder(Decoder):
         position: str = "sincos",
         activation_checkpointing: bool = False,
     ) -> None:
-        super().__init__(grid, encoder_hidden_size, hidden_size, patch_voxels, position)
+        super().__init__()
         self.activation_checkpointing = activation_checkpointing
-        self.blocks = nn.ModuleList(SelfAttentionBlock(hidden_size, mlp_dim, num_heads) for _ in range(num_layers))
+        self.embed = nn.Linear(encoder_hidden_size, hidden_size)
+        self.mask_token = nn.Parameter(torch.randn(1, 1, hidden_size) * 0.02)
+        self.positions = PositionEncoding(grid, hidden_size, position)
+        self.blocks = nn.ModuleList(self.block(hidden_size, mlp_dim, num_heads) for _ in range(num_layers))
+        self.norm = nn.LayerNorm(hidden_size)
+        self.head = nn.Linear(hidden_size, patch_voxels)
+
+
+class SelfAttentionDecoder(Decoder):
+    """The paper's decoder: mask tokens are inserted and self-attention runs over the full sequence.
+
+    Args: see :class:`Decoder`.
+
+    Source: MAESIL section III-B; MAE (arXiv 2111.06377).
+    """
+
+    block = SelfAttentionBlock
 
     def forward(self, encoded_BKE: torch.Tensor, visible_BK: torch.Tensor, wanted_BT: torch.Tensor) -> torch.Tensor:
         """Decodes the wanted patches; see the module's docstring."""
@@ -95,26 +88,12 @@ class CrossAttentionDecoder(Decoder):
 
     Its cost grows with the wanted patches, and a patch decodes to the same voxels whichever others are decoded with it.
 
-    Args: as :class:`SelfAttentionDecoder`.
+    Args: see :class:`Decoder`.
 
     Source: CrossMAE (arXiv 2401.14391).
     """
 
-    def __init__(
-        self,
-        grid: tuple[int, int, int],
-        encoder_hidden_size: int,
-        hidden_size: int,
-        mlp_dim: int,
-        num_layers: int,
-        num_heads: int,
-        patch_voxels: int,
-        position: str = "sincos",
-        activation_checkpointing: bool = False,
-    ) -> None:
-        super().__init__(grid, encoder_hidden_size, hidden_size, patch_voxels, position)
-        self.activation_checkpointing = activation_checkpointing
-        self.blocks = nn.ModuleList(CrossAttentionBlock(hidden_size, mlp_dim, num_heads) for _ in range(num_layers))
+    block = CrossAttentionBlock
 
     def forward(self, encoded_BKE: torch.Tensor, visible_BK: torch.Tensor, wanted_BT: torch.Tensor) -> torch.Tensor:
         """Decodes the wanted patches; see the module's docstring."""
