@@ -12,7 +12,6 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-import torch.distributed as dist
 
 from maesil_monai.phantom.generator import SizeName, phantom_scan
 from maesil_monai.phantom.scan import CoverageName
@@ -74,35 +73,6 @@ def write_phantom_folder(
                     logger.info("phantom: wrote %d of %d scans to %s", done, len(missing), root)
         _write(root / MARKER, _json({**drawn_from, "num_scans": count, "complete": True}))
     return [case / "ct.nii.gz" for case in cases]
-
-
-def folder_or_phantom(
-    folder: str | os.PathLike[str],
-    phantom_folder: str | os.PathLike[str],
-    num_scans: int,
-    seed: int = 0,
-    size: SizeName = "small",
-) -> str:
-    """Gives the user's folder, or, if none is named, one with phantom scans, which are drawn where they are missing.
-
-    In a job of several processes the first one draws and the others wait.
-
-    Args:
-        folder: the user's scans; empty: none.
-        phantom_folder: where phantom scans are kept.
-        num_scans, seed, size: as in :func:`write_phantom_folder`.
-
-    Returns:
-        The folder to read.
-    """
-    if str(folder):
-        return str(folder)
-    distributed = dist.is_available() and dist.is_initialized()
-    if not distributed or dist.get_rank() == 0:
-        write_phantom_folder(phantom_folder, num_scans, seed, size, num_threads=min(os.cpu_count() or 1, 8))
-    if distributed:
-        dist.barrier()
-    return str(phantom_folder)
 
 
 def _claim(root: Path, drawn_from: dict[str, object]) -> dict[str, Any]:

@@ -1,0 +1,156 @@
+"""The command line: ``python -m maesil_monai check | prepare | phantom``; ``COMMAND --help`` says more."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import fire
+
+
+def check(*paths: str, report: str | None = None) -> None:
+    """Reads scans and says of each whether it is admitted: a line per scan, exit code 1 if any was refused.
+
+    Args:
+        paths: files, or folders of NIfTI, NRRD, MetaImage or DICOM series.
+        report: also written there, as JSON.
+    """
+    from maesil_monai.data.check import check as check_scans
+
+    if not paths:
+        sys.exit("error: check needs at least one file or folder.")
+    sys.exit(check_scans([str(path) for path in paths], report))
+
+
+def prepare(
+    output: str,
+    btcv: str | None = None,
+    lidc: str | None = None,
+    totalsegmentator: str | None = None,
+    folder: str | None = None,
+    cases: str | None = None,
+    patient_regex: str | None = None,
+    series_policy: str = "thinnest",
+    split_seed: int = 0,
+    val_share: float = 0.1,
+    test_share: float = 0.1,
+    allow_refused_share: float = 0.0,
+    pseudonyms: bool = True,
+    key_file: str | None = None,
+    thumbnails: str = "report",
+    prune: bool = False,
+    dry_run: bool = False,
+    workers: int = 1,
+    backend: str = "loky",
+    scheduler: str | None = None,
+    nan_fill: float | None = None,
+    min_slices: int | None = None,
+    max_voxels: int | None = None,
+    links_out: bool = False,
+) -> None:
+    """Prepares scans as a store with a data list and a report; run it again after a kill, and it goes on.
+
+    Exit code 1 if more scans were refused than allowed.
+
+    Args:
+        output: the store; a new folder, or one prepared before. Key, real names and messages with paths go to OUTPUT.private.
+        btcv: folder of BTCV (RawData).
+        lidc: folder of LIDC-IDRI as TCIA delivers it.
+        totalsegmentator: folder of TotalSegmentator, version 1 or 2.
+        folder: any tree of NIfTI, NRRD, MetaImage or DICOM.
+        cases: CSV that says who is who in FOLDER: path, patient and, if wanted, study, dataset, split, label.
+        patient_regex: pattern that finds the patient in a path below FOLDER.
+        series_policy: which DICOM series of a study: thinnest, all, one-per-study.
+        split_seed: seed of the sides of patients without an official one.
+        val_share: share of those patients that validate.
+        test_share: share of those patients that test.
+        allow_refused_share: share of scans that may be refused without exit code 1.
+        pseudonyms: publish keyed hashes for cases and patients; --nopseudonyms keeps their IDs.
+        key_file: key of the hashes; default OUTPUT.private/key.
+        thumbnails: report (pictures of up to 48 scans) or none.
+        prune: delete entries that are not in the data list.
+        dry_run: print scans, refusals by their headers, disk and hours; write nothing.
+        workers: processes on this machine.
+        backend: loky (this machine) or dask (a cluster).
+        scheduler: address of the Dask scheduler.
+        nan_fill: HU for voxels that are NaN or infinite, which are refused else.
+        min_slices: fewest voxels on each axis.
+        max_voxels: most voxels of a scan.
+        links_out: follow links out of a collection's folder.
+    """
+    from maesil_monai.data.admission import DEFAULT_RULES, AdmissionRules
+    from maesil_monai.data.prepare import prepare as prepare_archive
+    from maesil_monai.data.prepare.summary import summary
+
+    result = prepare_archive(
+        output=str(output),
+        btcv_dir=_path(btcv),
+        lidc_dir=_path(lidc),
+        totalsegmentator_dir=_path(totalsegmentator),
+        folder_dir=_path(folder),
+        cases=_path(cases),
+        patient_regex=_path(patient_regex),
+        series_policy=series_policy,  # type: ignore[arg-type]
+        split_seed=split_seed,
+        val_share=val_share,
+        test_share=test_share,
+        rules=AdmissionRules(
+            max_voxels=DEFAULT_RULES.max_voxels if max_voxels is None else max_voxels,
+            min_slices=DEFAULT_RULES.min_slices if min_slices is None else min_slices,
+            nan_fill=nan_fill,
+            links_out=links_out,
+        ),
+        allow_refused_share=allow_refused_share,
+        pseudonyms=pseudonyms,
+        key_file=_path(key_file),
+        thumbnails=thumbnails,  # type: ignore[arg-type]
+        prune_store=prune,
+        dry_run=dry_run,
+        workers=workers,
+        backend=backend,  # type: ignore[arg-type]
+        scheduler=_path(scheduler),
+    )
+    print(summary(result, str(output), workers))
+    sys.exit(result.exit_code)
+
+
+def phantom(output: str, num_scans: int = 4, seed: int = 0, size: str = "tiny") -> None:
+    """Writes small made-up collections in the three layouts: OUTPUT/btcv, OUTPUT/lidc (DICOM), OUTPUT/totalsegmentator.
+
+    Args:
+        output: folder, made if need be.
+        num_scans: scans in each collection.
+        seed: of the drawing.
+        size: tiny or small.
+    """
+    from maesil_monai.phantom.layouts import write_layouts
+
+    write_layouts(str(output), num_scans=num_scans, seed=seed, size=size)  # type: ignore[arg-type]
+    print(f"Wrote {output}/btcv, {output}/lidc and {output}/totalsegmentator.")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs a command; an error of data or settings is one line on the error stream and exit code 1.
+
+    Args:
+        arguments: instead of the process's own.
+    """
+    try:
+        fire.Fire({"check": check, "prepare": prepare, "phantom": phantom}, command=arguments, name="maesil_monai")
+    except Exception as error:
+        from maesil_monai.plain_errors import clear_error
+
+        clear = clear_error(error)
+        if clear is None:
+            raise
+        print(f"error: {clear}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _path(value: Any) -> str | None:
+    """Turns what fire took for a number back into the name that it is."""
+    return None if value is None else str(value)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""From folders of scans to a store that training reads: who is who, what is admitted, which side it is on, and a report."""
+
+from maesil_monai.data.prepare.archive import Prepared, prepare
+
+__all__ = ["Prepared", "prepare"]
