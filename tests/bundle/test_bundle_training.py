@@ -6,7 +6,6 @@ import json
 import math
 from pathlib import Path
 
-import nibabel as nib
 import pytest
 import torch
 from bundle_runs import TRAINING, Trained, run, workflow
@@ -76,10 +75,14 @@ def test_the_documented_run_id_and_run_do_the_same(config: str, name: str) -> No
 def test_the_quickstart_generates_a_phantom_where_no_data_folder_is_named_and_trains_on_it(tmp_path: Path) -> None:
     small = {"superpatches_per_epoch": 4, "max_epochs": 1, "batch_size": 2, "val_scans": 1, "val_superpatches": 2}
     sizes = {"cube_size": 32, "superpatch_size": 16, "patch_size": 4, "num_panels": 1}
-    run("train", "quickstart", output_dir=str(tmp_path), **small, **sizes, **{"data_folder#num_scans": 2})
-    scans = sorted((tmp_path / "phantom").glob("*/ct.nii.gz"))
-    assert [path.parent.name for path in scans] == ["phantom_0000", "phantom_0001"]
-    assert 128 in nib.load(scans[0]).shape
+    phantom = {"data_folder#num_scans": 3, "data_folder#size": "tiny"}
+    trainer = run("train", "quickstart", output_dir=str(tmp_path), **small, **sizes, **phantom).trainer
+    store = tmp_path / "phantom" / "store"
+    datalist = json.loads((store / "datalist.json").read_text())
+    assert {row["dataset"] for row in datalist["training"]} == {"btcv", "lidc", "totalsegmentator"}
+    trained_on = [Path(row["image"]) for row in trainer.data_loader.dataset.data]
+    assert len(trained_on) == len(datalist["training"])
+    assert all(path.is_relative_to(store) and path.suffix == ".zarr" for path in trained_on)
     assert [row["epoch"] for row in json.loads((tmp_path / "learning_curve.json").read_text())["network"]] == [0, 1]
 
 

@@ -95,6 +95,15 @@ def test_the_largest_of_two_parts_is_kept():
     assert np.count_nonzero(body_of(hu, SPACING_MM)) == 18 * 18 * 4
 
 
+def test_the_largest_part_is_found_among_more_than_65535():
+    hu = np.full((84, 84, 84), -1000, dtype=np.int16)
+    hu[::2, ::2, ::2] = 0  # 74,088 single voxels
+    hu[10:13, 10:13, 10:13] = 0
+    body = BodyMask(opening_mm=0.0)(ArraySource(hu, AFFINE)).array
+    assert body[10:13, 10:13, 10:13].all()
+    assert body.sum() == 27
+
+
 def test_source_image_and_float_values_give_one_mask():
     hu, _ = drawn_scan()
     from_source = BodyMask()(ArraySource(hu, AFFINE))
