@@ -60,7 +60,16 @@ CHANGED: dict[str, Any] = {
     "seed": 5,
 }
 # These are set in other tests of the bundle; normalised targets need an overlay.
-ELSEWHERE = {"bundle_root", "dataset_dir", "output_dir", "ckpt", "init_weights", "normalise_patches"}
+ELSEWHERE = {
+    "bundle_root",
+    "dataset_dir",
+    "output_dir",
+    "ckpt",
+    "init_weights",
+    "normalise_patches",
+    "dataset_weights",
+    "by_patient",
+}
 
 
 class Built:
@@ -153,6 +162,24 @@ def test_no_key_at_the_top_of_the_training_configuration_is_left_untested() -> N
     users = set(keys[: keys.index("device")])
     assert users == set(EFFECTS) | ELSEWHERE
     assert CHANGED.keys() == EFFECTS.keys()
+
+
+def test_collections_are_drawn_by_their_weights_and_patients_equally_often(scan_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "scans").symlink_to(scan_folder)
+    images = sorted(path.relative_to(scan_folder).as_posix() for path in scan_folder.glob("*/ct.nii.gz"))
+    # Five scans train: one of the first collection, and three of patient B and one of patient C of the second.
+    who = [("one", "A"), ("many", "B"), ("many", "B"), ("many", "B"), ("many", "C"), ("many", "D")]
+    rows = [
+        {"image": f"scans/{image}", "dataset": dataset, "patient_id": patient}
+        for image, (dataset, patient) in zip(images, who, strict=True)
+    ]
+    (tmp_path / "datalist.json").write_text(json.dumps({"training": rows[:5], "validation": rows[5:]}))
+    settings = {**TRAINING, "dataset_dir": str(tmp_path), "output_dir": str(tmp_path / "run")}
+    dataset = workflow("train", **settings, dataset_weights="balanced", by_patient=True).parser.get_parsed_content(
+        "train#dataset"
+    )
+    drawn = [dataset.data[dataset.scans_of((1, index))[0]]["patient_id"] for index in range(8)]
+    assert {patient: drawn.count(patient) for patient in "ABC"} == {"A": 4, "B": 2, "C": 2}
 
 
 def test_every_key_is_recorded(built: Built) -> None:
