@@ -103,7 +103,7 @@ def _kill_and_go_on(sources: Path, store: Path, whole: dict[str, str], seconds: 
 def test_three_kills_lose_nothing_and_leave_no_half_entry(
     sources: Path, undisturbed: tuple[dict[str, str], float], tmp_path: Path
 ) -> None:
-    _kill_and_go_on(sources, tmp_path / "store", *undisturbed, num_kills=3)
+    assert len(_kill_and_go_on(sources, tmp_path / "store", *undisturbed, num_kills=3)) == 3
 
 
 @pytest.mark.long
@@ -111,5 +111,6 @@ def test_twenty_kills_lose_nothing_and_leave_no_half_entry(
     sources: Path, undisturbed: tuple[dict[str, str], float], tmp_path: Path
 ) -> None:
     found = _kill_and_go_on(sources, tmp_path / "store", *undisturbed, num_kills=20)
+    assert len(found) == 20
     print(f"\nwhole entries of {_NUM_COPIES * _NUM_SCANS - 1} after each kill: {found}")
     print(f"seconds from the first entry to the end of a run: {undisturbed[1]:.1f}")

@@ -116,8 +116,10 @@ def test_source_image_and_float_values_give_one_mask():
 
 def test_the_scan_is_not_changed():
     hu, _ = drawn_scan()
+    before = hu.copy()
     hu.flags.writeable = False
     BodyMask()(ArraySource(hu, AFFINE))
+    np.testing.assert_array_equal(hu, before)
 
 
 def test_the_mask_of_a_source_is_made_once_for_each_choice_of_arguments():
