@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from maesil_monai.whole_files import write_whole
+
 
 def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> Path:
     """Writes a file whole or not at all; numbers that are not defined (NaN, infinite) become ``null``.
@@ -20,12 +22,7 @@ def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> Path
     Returns:
         ``path``.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(_defined(content), indent=4, allow_nan=False) + "\n")
-    partial.replace(path)
-    return path
+    return write_whole(path, json.dumps(_defined(content), indent=4, allow_nan=False) + "\n")
 
 
 def _defined(value: Any) -> Any:

@@ -20,6 +20,8 @@ from typing import IO, Any, NoReturn
 
 import torch
 
+from maesil_monai.whole_files import sync_folder
+
 FORMAT_VERSION = 1
 LAST_NAME = "checkpoint_last.pt"
 # Complete, but not yet renamed to the last one: a kill in between leaves it behind, newer than all others.
@@ -110,7 +112,7 @@ def _write(path: Path, state: dict[str, Any], with_trailer: bool) -> None:
         partial.replace(path)
     except OSError as error:
         _give_up(path, partial, error, writer.num_bytes if writer is not None else None)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _give_up(path: Path, partial: Path, error: OSError, needed: int | None) -> NoReturn:
@@ -124,15 +126,6 @@ def _give_up(path: Path, partial: Path, error: OSError, needed: int | None) -> N
         f"{free} free. Free room or choose another output_dir, then resume"
     )
     raise OSError(error.errno or errno.EIO, message, str(path)) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def verify_checkpoint(path: str | os.PathLike[str]) -> None:

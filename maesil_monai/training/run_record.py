@@ -21,6 +21,7 @@ from maesil_monai.training.distributed import rank, world_size
 from maesil_monai.training.durable_checkpoint import BestModel
 from maesil_monai.training.run_end import on_run_end
 from maesil_monai.training.stepping import num_steps
+from maesil_monai.whole_files import write_whole
 
 RECORD_NAME = "run.json"
 PACKAGES = ("maesil-monai", "monai", "torch", "pytorch-ignite", "numpy")
@@ -114,10 +115,7 @@ class RunRecord:
             updated=_now(),
             ended=how,
         )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(self.path.name + ".partial")
-        partial.write_text(json.dumps(_anonymous(self.record), indent=2, allow_nan=False) + "\n")
-        partial.replace(self.path)
+        write_whole(self.path, json.dumps(_anonymous(self.record), indent=2, allow_nan=False) + "\n")
 
 
 def hardware() -> dict[str, Any]:

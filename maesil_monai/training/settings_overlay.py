@@ -11,6 +11,7 @@ from ignite.engine import Engine, Events
 
 from maesil_monai.training.distributed import rank
 from maesil_monai.training.durable_checkpoint import BEST_NAME
+from maesil_monai.whole_files import write_whole
 
 OVERLAY_NAME = "settings.json"
 
@@ -40,8 +41,5 @@ class SettingsOverlay:
 
     def __call__(self, engine: Engine) -> None:
         """Writes the file whole or not at all."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         overlay = {"ckpt": str(self.path.parent.resolve() / BEST_NAME), **self.settings}
-        partial = self.path.with_name(self.path.name + ".partial")
-        partial.write_text(json.dumps(overlay, indent=4) + "\n")
-        partial.replace(self.path)
+        write_whole(self.path, json.dumps(overlay, indent=4) + "\n")

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from maesil_monai.data.admission import MAX_VOXELS, MIN_SLICES, AdmissionRules
 from maesil_monai.data.collections import Listing, btcv, folder_tree, lidc, totalsegmentator
 from maesil_monai.data.collections.series import SeriesPolicy
-from maesil_monai.data.prepare.datalist import refuse_twins, write_datalist, write_whole
+from maesil_monai.data.prepare.datalist import refuse_twins, write_datalist
 from maesil_monai.data.prepare.estimate import Estimate, estimate
 from maesil_monai.data.prepare.headers import header_refusals
 from maesil_monai.data.prepare.plan import Job, Plan, Refusal, make_plan
@@ -44,6 +44,7 @@ from maesil_monai.data.prepare.store_folder import (
 from maesil_monai.data.prepare.thumbnails import spread, thumbnail
 from maesil_monai.data.prepare.work import Outcome, prepare_scan
 from maesil_monai.data.store import StoreSource
+from maesil_monai.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 

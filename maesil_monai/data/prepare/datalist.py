@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from maesil_monai.data.prepare.plan import Job, Refusal
 from maesil_monai.data.prepare.splits import SPLITS
 from maesil_monai.data.prepare.work import Outcome
+from maesil_monai.whole_files import write_whole
 
 DATALIST_NAME = "datalist.json"
 # Where an entry keeps its label, as a path that opens the label alone.
@@ -75,16 +75,6 @@ def refuse_twins(outcomes: Sequence[Outcome]) -> list[Outcome]:
             outcome = Outcome(job, refusal=Refusal(job.dataset, job.case_id, "DUPLICATE_SCAN", cure, message))
         judged.append(outcome)
     return judged
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def write_datalist(store: Path, outcomes: Iterable[Outcome]) -> None:

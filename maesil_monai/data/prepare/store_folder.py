@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from maesil_monai.data.prepare.datalist import write_whole
 from maesil_monai.data.store.layout import ENTRY_SUFFIX
+from maesil_monai.whole_files import write_whole
 
 MARKER = "store.json"
 LOCK_NAME = "prepare.lock"

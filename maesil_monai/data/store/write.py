@@ -32,6 +32,7 @@ from maesil_monai.data.store.layout import (
 )
 from maesil_monai.geometry import Box, Triple
 from maesil_monai.interpolation import slices_of
+from maesil_monai.whole_files import sync_folder
 
 _LABEL_DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16))
 
@@ -88,13 +89,13 @@ def write_entry(
         # An entry is known by this file, so it comes last.
         _write_file(partial / METADATA, metadata)
         for folder in sorted((p for p in partial.rglob("*") if p.is_dir()), reverse=True):
-            _flush_folder(folder)
-        _flush_folder(partial)
+            sync_folder(folder)
+        sync_folder(partial)
         _remove(old)
         if final.exists():
             final.rename(old)
         partial.rename(final)
-        _flush_folder(final.parent)
+        sync_folder(final.parent)
     finally:
         _remove(partial)
     _remove(old)
@@ -166,14 +167,6 @@ def _write_file(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _flush_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove(folder: Path) -> None:

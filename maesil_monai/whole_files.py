@@ -1,0 +1,36 @@
+"""Files that appear whole or not at all: the one place that knows the order of write, flush and rename."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write_whole(path: str | os.PathLike[str], text: str) -> Path:
+    """Writes a text file; a reader of ``path`` finds the old content or all of the new, also after a kill.
+
+    Args:
+        path: the file; its folder is made if need be.
+        text: the content, written as UTF-8.
+
+    Returns:
+        ``path``.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    return path
+
+
+def sync_folder(folder: str | os.PathLike[str]) -> None:
+    """Makes the renames in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
