@@ -8,15 +8,15 @@ it). All is measured in one process with one thread and a warm page cache; what 
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import io
 import json
 import math
 import os
 import platform
 import shutil
 import statistics
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -29,11 +29,13 @@ import nibabel as nib
 import numpy as np
 import torch
 import zarr
+from data_memory import prepare_memory, training_chain, worker_memory
 from data_report import report
-from monai.data import DataLoader, Dataset, PersistentDataset
+from monai.data import PersistentDataset
 from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged, Orientationd, RandSpatialCropd, Resized
 from numcodecs import blosc
 
+from maesil_monai.data.check import check
 from maesil_monai.data.store import open_entry, write_entry
 from maesil_monai.data.store.array import ChunkedArray
 from maesil_monai.data.store.layout import AIR_HU, BLOSC, CHUNK, IMAGE, ArrayLayout
@@ -44,7 +46,7 @@ from maesil_monai.geometry import Box
 from maesil_monai.interpolation import apply_axis_matrices, axis_matrices, input_box, slices_of
 from maesil_monai.phantom.generator import phantom_scan
 from maesil_monai.training.run_record import hardware
-from maesil_monai.transforms import BodyMask, BodyMaskd, LoadVolumed, RandSuperpatchCropd, ResampleToCubed
+from maesil_monai.transforms import BodyMask, LoadVolumed, RandSuperpatchCropd, ResampleToCubed
 
 SHAPE, CUBE, SUPERPATCH = (512, 512, 200), 512, 128
 CHUNKS = [(16, 16, 16), (32, 32, 16), (32, 32, 32), (64, 64, 16), (64, 64, 32), (64, 64, 64), (128, 128, 32)]
@@ -70,6 +72,12 @@ def make_files(folder: Path) -> tuple[Path, Path]:
     write_entry(entry, source, body.array, None, {})
     print(f"body mask {made_body - began:.1f} s, write_entry {time.perf_counter() - made_body:.1f} s")
     return scan, entry
+
+
+def quiet_check(scan: Path) -> int:
+    """Checks the scan as the command does, its line of print thrown away."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return check([str(scan)])
 
 
 def take_turns(subjects: dict[str, tuple[int, Callable[[int], Any]]]) -> Timings:
@@ -116,18 +124,6 @@ class Floor:
             blosc.decompress(os.pread(descriptor, size - 4, offset), self.scratch)
         os.close(descriptor)
         return apply_axis_matrices(self.volumes[number], self.matrices[number])
-
-
-def training_chain() -> Compose:
-    """Reads as the bundle's training does: superpatches are drawn until 5 % of one is body."""
-    return Compose(
-        [
-            LoadVolumed(keys="image"),
-            BodyMaskd(keys="image"),
-            ResampleToCubed(keys=("image", "body"), size=CUBE, mode=("linear", "mask")),
-            RandSuperpatchCropd("image", SUPERPATCH, 8),
-        ]
-    )
 
 
 def superpatches(scan: Path, entry: Path, folder: Path, times: int) -> tuple[Timings, int]:
@@ -206,41 +202,6 @@ def formats(scan: Path, folder: Path, times: int) -> list[dict[str, Any]]:
     return rows
 
 
-def worker_memory(entry: Path, folder: Path, entries: int = 40, samples: int = 200) -> dict[str, float]:
-    """Gives the memory in MiB that a data loader's worker has for itself while it loads superpatches of many entries."""
-    many = folder / "many"
-    shutil.rmtree(many, ignore_errors=True)
-    for number in range(entries):
-        shutil.copytree(entry, many / f"{number}.zarr", copy_function=os.link)
-    command = [sys.executable, __file__, "worker", str(many), str(samples)]
-    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    shutil.rmtree(many)
-    return json.loads(out.splitlines()[-1])
-
-
-def worker(folder: str, samples: int) -> None:
-    """Loads superpatches in a worker of a data loader, and prints its memory as it was after the first sample and at most."""
-    torch.set_num_threads(1)
-    chain = training_chain()
-    entries = sorted(Path(folder).iterdir())
-
-    def measured(row: dict[str, str]) -> float:
-        samples_ = chain(row)
-        private = private_mib()
-        del samples_
-        return private
-
-    rows = [{"image": str(entries[number % len(entries)])} for number in range(samples)]
-    found = [float(memory) for (memory,) in DataLoader(Dataset(rows, measured), num_workers=1, collate_fn=list)]
-    print(json.dumps({"first_mib": found[0], "most_mib": max(found)}))
-
-
-def private_mib() -> float:
-    """Gives the memory of this process that no other one shares."""
-    lines = [line.split() for line in Path("/proc/self/smaps_rollup").read_text().splitlines()]
-    return sum(int(line[1]) for line in lines if line[0].startswith("Private_")) / 2**10
-
-
 def run(folder: str, output: str = "benchmarks/results/data", times: int = 31) -> None:
     """Measures everything, writes ``output``.json and ``output``.md."""
     warnings.simplefilter("ignore")
@@ -248,10 +209,12 @@ def run(folder: str, output: str = "benchmarks/results/data", times: int = 31) -
     blosc.set_nthreads(1)
     blosc2.set_nthreads(1)
     place = Path(folder)
+    load_before = os.getloadavg()[0]
     scan, entry = make_files(place)
     read = take_turns(
         {
             "read_volume of .nii.gz": (5, lambda _: read_volume(scan)),
+            "check of .nii.gz": (5, lambda _: quiet_check(scan)),
             "nibabel get_fdata of .nii.gz": (5, lambda _: nib.load(scan).get_fdata()),
         }
     )
@@ -271,6 +234,8 @@ def run(folder: str, output: str = "benchmarks/results/data", times: int = 31) -
         "best_ms": {name: 1e3 * min(times_) for name, times_ in (seconds | read).items()},
         "formats": formats(scan, place, times),
         "worker": worker_memory(entry, place),
+        "prepare": prepare_memory(scan),
+        "load": [load_before, os.getloadavg()[0]],
         "entry": {"files": len(files), "bytes": sum(path.stat().st_size for path in files)},
         "raw_bytes": 2 * math.prod(SHAPE),
         "nifti_bytes": scan.stat().st_size,
@@ -281,4 +246,4 @@ def run(folder: str, output: str = "benchmarks/results/data", times: int = 31) -
 
 
 if __name__ == "__main__":
-    fire.Fire({"run": run, "worker": worker})
+    fire.Fire({"run": run})

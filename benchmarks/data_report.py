@@ -21,22 +21,24 @@ def report(results: dict[str, Any]) -> str:
         "voxels by the store": "voxels below a superpatch alone, by the store's reader, opened anew",
         "voxels by zarr-python": "the same voxels by zarr-python, array kept open",
         "read_volume of .nii.gz": "whole .nii.gz with all checks (`read_volume`)",
+        "check of .nii.gz": "the same by `check`",
         "nibabel get_fdata of .nii.gz": "whole .nii.gz by nibabel `get_fdata`",
     }
     peers = [
         ("MONAI from NIfTI / store", ms["MONAI from NIfTI"] / store, "at least 100"),
         ("PersistentDataset / store", ms["PersistentDataset"] / store, "at least 5"),
         ("store / floor", store / floor, "at most 2"),
-        ("nibabel / read_volume", nibabel / nifti, "at least 2"),
+        ("nibabel / check", nibabel / ms["check of .nii.gz"], "at least 2"),
+        ("nibabel / read_volume", nibabel / nifti, ""),
     ]
-    worker, entry = results["worker"], results["entry"]
+    worker, prepare, entry = results["worker"], results["prepare"], results["entry"]
     lines = [
         "# Reading superpatches",
         "",
         f"{results['date']}, {results['machine']}, one thread, warm page cache, "
         + ", ".join(f"{name} {version}" for name, version in results["packages"].items())
-        + ". Other work ran on the machine's two cores at the time, so medians are above what a quiet machine shows; what is "
-        "compared took turns, so ratios suffer less. The best of each is what contention disturbs least.",
+        + f". What is compared took turns. The load of the machine's cores was {results['load'][0]:.1f} before and "
+        f"{results['load'][1]:.1f} after the run.",
         "",
         f"    {results['command']}",
         "",
@@ -56,6 +58,10 @@ def report(results: dict[str, Any]) -> str:
         "Memory that a data loader's worker has for itself while it loads superpatches of 40 entries: "
         f"{worker['most_mib']:.0f} MiB at most, {worker['first_mib']:.0f} MiB after the first sample (wanted: below 500). "
         "Code and imported packages are shared with the main process.",
+        "",
+        f"Memory that preparing the scan adds to a worker of `prepare` at its peak: {prepare['added_mib']:.0f} MiB, "
+        f"{prepare['added_mib'] * mib / results['raw_bytes']:.2f} times the raw int16 volume (wanted: at most 3), over the "
+        f"{prepare['before_mib']:.0f} MiB of the interpreter and the imported packages.",
         "",
         "## Chunks and codecs",
         "",
