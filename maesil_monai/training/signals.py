@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -92,17 +93,30 @@ class StopSignal:
 
     def _leave(self, engine: Workflow) -> None:
         if self._stopped:
+            logger.warning("stopped and saved at iteration %d; --ckpt last goes on from here", engine.state.iteration)
             raise SystemExit(130 if self.received == signal.SIGINT else 143)
 
 
 def shield_worker(worker_id: int, then: Callable[[int], None] | None = None) -> None:
-    """Lets a data loader worker ignore the signals that its parent answers; it still ends with its parent.
+    """Lets a data loader worker ignore the stop signals that its parent answers, unless its parent itself sends SIGTERM.
+
+    Python's exit ends worker processes so and then waits for them: a worker deaf to that would keep the run from ending. Where
+    the system does not tell who sent a signal (all but Linux), nothing is ignored.
 
     Args:
         worker_id: number of the worker.
         then: another ``worker_init_fn`` to call.
     """
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        threading.Thread(target=_await_parent, name="worker shield", daemon=True).start()
     if then is not None:
         then(worker_id)
+
+
+def _await_parent() -> None:
+    """Takes the blocked signals one by one, for only so can be seen who sent them; leaves when it was the parent."""
+    while True:
+        found = signal.sigwaitinfo(STOP_SIGNALS)
+        if found.si_signo == signal.SIGTERM and found.si_pid == os.getppid():
+            os._exit(0)

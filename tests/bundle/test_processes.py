@@ -14,8 +14,10 @@ import pytest
 import torch
 from bundle_runs import TRAINING, config_files, run
 
-# A command line cannot say null; so the rate is meant for the two superpatches that every step has here.
+# A command line cannot say null; so the rate is meant for the two superpatches that every step has here. With a worker, as
+# by default: that it lets the command end shows here alone.
 SETTINGS: dict[str, Any] = {**TRAINING, "learning_rate_batch": 2, "max_epochs": 1, "val_interval": 1, "num_panels": 1}
+SETTINGS["num_workers"] = 1
 
 
 def _arguments(config: tuple[str, ...], settings: dict[str, Any]) -> list[str]:
@@ -41,6 +43,12 @@ def test_the_command_trains_from_any_directory_and_prints_before_and_after(scan_
     assert (tmp_path / "output" / "model.pt").is_file()
     command = json.loads((tmp_path / "output" / "run.json").read_text())["command"]
     assert command[1:3] == ["run", "training"]
+
+    files = str([*config_files("evaluate"), str(tmp_path / "output" / "settings.json")])
+    judged = ["-m", "monai.bundle", "run", "evaluating", "--config_file", files, "--dataset_dir", str(scan_folder)]
+    done = _call([*judged, "--output_dir", str(tmp_path / "scores"), "--num_workers", "1"], tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "scores" / "scores.json").is_file()
 
 
 def test_a_file_that_is_no_ct_ends_the_command_with_one_line_and_code_1(scan_folder: Path, tmp_path: Path) -> None:

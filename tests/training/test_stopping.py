@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -103,9 +106,9 @@ def test_a_signal_to_the_workers_too_does_not_break_the_run(tmp_path: Path) -> N
     run = Run(tmp_path, num_workers=1)
 
     def signal_all() -> None:
-        for worker in run.trainer._dataloader_iter._workers:
-            os.kill(worker.pid, signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGTERM)
+        # From a process that is not the parent, as Slurm's are.
+        workers = [str(worker.pid) for worker in run.trainer._dataloader_iter._workers]
+        subprocess.run(["kill", "-TERM", *workers, str(os.getpid())], check=True)
 
     run.trainer.add_event_handler(Events.ITERATION_STARTED(once=1), signal_all)
     with pytest.raises(SystemExit) as left:
@@ -114,16 +117,25 @@ def test_a_signal_to_the_workers_too_does_not_break_the_run(tmp_path: Path) -> N
     assert load_checkpoint(tmp_path / LAST_NAME)["trainer"]["iteration"] == 4
 
 
-def test_a_shielded_worker_ignores_the_signals_and_still_calls_its_own_function() -> None:
-    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    calls: list[int] = []
-    try:
-        shield_worker(3, then=calls.append)
-        assert [signal.getsignal(number) for number in STOP_SIGNALS] == [signal.SIG_IGN] * 3
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    assert calls == [3]
+def _shielded(channel: Connection) -> None:
+    shield_worker(3, then=channel.send)
+    channel.recv()
+    channel.send("at work")
+    time.sleep(60)
+
+
+def test_a_shielded_worker_ignores_the_signals_of_others_and_leaves_when_its_parent_says_so() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    worker = multiprocessing.get_context("fork").Process(target=_shielded, args=(theirs,))
+    worker.start()
+    assert ours.recv() == 3  # its own function was called
+    for number in STOP_SIGNALS:
+        subprocess.run(["kill", f"-{number.value}", str(worker.pid)], check=True)
+    ours.send("go on")
+    assert ours.recv() == "at work"
+    worker.terminate()
+    worker.join(10)
+    assert worker.exitcode == 0
 
 
 def write_lock(folder: Path, **owner: Any) -> None:
