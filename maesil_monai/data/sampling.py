@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 import torch.distributed as dist
-from monai.data import DataLoader, Dataset
+from monai.data import Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from maesil_monai.data.bad_volume import BadVolume, bad_volume_behind
@@ -219,24 +218,6 @@ class SeededDataset(Dataset):
             "one usable scan or more in each collection that has a weight",
             "Correct the files named in the warnings, or give the collection the weight 0.",
         )
-
-
-def training_loader(dataset: SeededDataset, sampler: EpochSampler, num_workers: int = 0) -> DataLoader:
-    """Loads the batches of a sampler; workers live as long as the run, with their caches and what they know of bad scans.
-
-    Args:
-        dataset: gives the samples.
-        sampler: gives the keys and the batch size.
-        num_workers: processes that load; 0 loads in the training process.
-    """
-    return DataLoader(
-        dataset,
-        num_workers=num_workers,
-        sampler=sampler,
-        batch_size=sampler.batch_size,
-        persistent_workers=num_workers > 0,
-        pin_memory=torch.cuda.is_available(),
-    )
 
 
 def _as_key(key: int | Key) -> Key:

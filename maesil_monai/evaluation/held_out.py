@@ -13,6 +13,7 @@ import torch.distributed as dist
 from monai.data import DataLoader, Dataset, DistributedSampler
 
 from maesil_monai.data.bad_volume import BadVolume, bad_volume_behind
+from maesil_monai.data.loading import usable_workers
 from maesil_monai.data.source import VolumeSource
 from maesil_monai.geometry import as_triple, box_at, grid_of
 from maesil_monai.training.signals import shield_worker
@@ -94,10 +95,11 @@ def held_out_superpatches(
             "Check superpatch_size, and that the scans are CT in Hounsfield units."
         )
     logger.info(
-        "%d superpatches of %d scans are held out, %d masks each",
+        "%d superpatches of %d scans are judged, %d masks each (%d scans are held out)",
         len(items) // masks_per_superpatch,
         len({item["scan"] for item in items}),
         masks_per_superpatch,
+        len(data),
     )
     return sorted(items, key=lambda item: (item["scan"], item["superpatch"]))
 
@@ -115,7 +117,7 @@ def held_out_loader(dataset: Dataset, batch_size: int, num_workers: int = 0) -> 
         sampler = DistributedSampler(dataset, even_divisible=False, shuffle=False)
     return DataLoader(
         dataset,
-        num_workers=num_workers,
+        num_workers=usable_workers(num_workers),
         batch_size=batch_size,
         sampler=sampler,
         shuffle=False,
