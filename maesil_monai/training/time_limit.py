@@ -12,6 +12,7 @@ from monai.engines import Workflow
 
 from maesil_monai.training.distributed import is_distributed
 from maesil_monai.training.run_end import LEAVE, run_last
+from maesil_monai.training.stepping import is_step
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +20,8 @@ logger = logging.getLogger(__name__)
 class TimeLimit:
     """Ends a run after an epoch, validation included, when another one would not fit into the time.
 
-    The last checkpoint, validation and report are those of a whole epoch. Attach it first, so that all of the run is counted.
+    The last checkpoint, validation and report are then those of a whole epoch. An epoch that passes the limit itself (the first
+    one, say) ends at its next optimiser step, saved but not validated. Attach it first, so that all of the run is counted.
 
     Args:
         minutes: from the start of the trainer (of this part of a resumed run); None sets no limit.
@@ -43,6 +45,7 @@ class TimeLimit:
         if self.minutes is not None:
             engine.add_event_handler(Events.STARTED, self._start)
             engine.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
+            run_last(engine, Events.ITERATION_COMPLETED, self._within_epoch, LEAVE)
             run_last(engine, Events.EPOCH_COMPLETED, self, LEAVE)
 
     def _start(self, engine: Workflow) -> None:
@@ -53,14 +56,33 @@ class TimeLimit:
 
     def __call__(self, engine: Workflow) -> None:
         """Ends the run if an epoch as long as the last one does not fit any more; all processes follow the slowest."""
-        assert self.minutes is not None
         now = time.monotonic()
-        over = now - self._started + (now - self._epoch_started) - 60 * self.minutes
+        over = self._agreed(engine, now - self._started + (now - self._epoch_started))
+        if over and engine.state.epoch < engine.state.max_epochs:
+            logger.info("ending after epoch %d: another one would pass the limit of %g minutes", engine.state.epoch, self.minutes)
+            engine.terminate()
+
+    def _within_epoch(self, engine: Workflow) -> None:
+        """Ends the run between two steps if the limit has passed; the last step of an epoch is left to the epoch's end."""
+        if engine.state.iteration % engine.state.epoch_length == 0 or not is_step(engine):
+            return
+        if self._agreed(engine, time.monotonic() - self._started):
+            logger.warning(
+                "the limit of %g minutes passed within epoch %d, at iteration %d: the state is saved, --ckpt last goes on "
+                "from here. Shorter epochs (superpatches_per_epoch) end with a validation.",
+                self.minutes,
+                engine.state.epoch,
+                engine.state.iteration,
+            )
+            engine.terminate()
+
+    def _agreed(self, engine: Workflow, seconds: float) -> bool:
+        """Tells whether so many seconds pass the limit in any process of the job."""
+        assert self.minutes is not None
+        over = seconds - 60 * self.minutes
         if is_distributed():
             device = engine.state.device if dist.get_backend() == "nccl" else torch.device("cpu")
             slowest = torch.tensor(over, device=device)
             dist.all_reduce(slowest, dist.ReduceOp.MAX)
             over = float(slowest.item())
-        if over > 0 and engine.state.epoch < engine.state.max_epochs:
-            logger.info("ending after epoch %d: another one would pass the limit of %g minutes", engine.state.epoch, self.minutes)
-            engine.terminate()
+        return over > 0

@@ -57,7 +57,18 @@ def test_the_next_epoch_is_expected_to_last_as_long_as_the_last_one(clock: Clock
     assert clock.run(TimeLimit(minutes=3.5), [100.0, 10.0, 10.0, 10.0]) == 4
 
 
-def test_one_epoch_is_always_trained(clock: Clock) -> None:
+def test_an_epoch_that_passes_the_limit_itself_ends_at_its_next_step(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    def train(engine: Engine, batch: int) -> None:
+        clock.seconds += 50
+
+    trainer = Engine(train)
+    trainer.accumulation_steps = 2  # type: ignore[attr-defined]
+    TimeLimit(minutes=2).attach(trainer)
+    assert trainer.run([0] * 9, max_epochs=2).iteration == 4  # over after 150 s, in the third batch
+    assert "--ckpt last" in caplog.text
+
+
+def test_one_epoch_of_one_step_is_always_trained(clock: Clock) -> None:
     assert clock.run(TimeLimit(minutes=0.1), [600.0, 600.0]) == 1
 
 
