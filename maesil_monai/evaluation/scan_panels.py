@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from monai.transforms import Transform
 
 from maesil_monai.evaluation.panels import WINDOWS, central_voxel, save_panels
 from maesil_monai.inferers import SuperpatchInferer
+
+logger = logging.getLogger(__name__)
 
 
 class SaveScanPanelsd(Transform):
@@ -60,7 +63,7 @@ class SaveScanPanelsd(Transform):
         reconstruction = torch.as_tensor(pred)[0].float().cpu().numpy()
         hidden = self.inferer.hidden_voxels(original.shape)[0].numpy()
         case = str(data.get("case_id") or Path(str(image.meta.get("filename_or_obj", "scan"))).name.split(".")[0])
-        save_panels(
+        files = save_panels(
             self.output_dir / case,
             Path(case).name,
             original,
@@ -72,4 +75,5 @@ class SaveScanPanelsd(Transform):
             title=case,
             window_hu=self.window_hu,
         )
+        logger.info("panels of %s: %s", case, ", ".join(map(str, files)))
         return data

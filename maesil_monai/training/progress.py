@@ -12,6 +12,8 @@ from monai.engines import SupervisedTrainer
 
 from maesil_monai.training.distributed import rank, world_size
 
+LONGEST_SILENCE_S = 30.0  # a slow machine shows after this long that it is at work
+
 logger = logging.getLogger(__name__)
 
 
@@ -33,7 +35,7 @@ class ProgressLine:
     also kept in ``engine.state.superpatches_per_second``, for ``TensorBoardStatsHandler(state_attributes=...)``.
 
     Args:
-        interval: iterations between two lines.
+        interval: iterations between two lines, of which there is one every half minute at least.
 
     Raises:
         ValueError: for an interval below 1.
@@ -50,6 +52,7 @@ class ProgressLine:
         self._seconds = 0.0
         self._superpatches = 0
         self._began: float | None = None
+        self._logged = 0.0
 
     def attach(self, engine: SupervisedTrainer) -> None:
         """Follows a MONAI trainer."""
@@ -59,6 +62,7 @@ class ProgressLine:
 
     def _reset(self, engine: SupervisedTrainer) -> None:
         self._seconds, self._superpatches, self._began = 0.0, 0, None
+        self._logged = time.perf_counter()
         engine.state.superpatches_per_second = 0.0
 
     def _begin(self, engine: SupervisedTrainer) -> None:
@@ -73,8 +77,10 @@ class ProgressLine:
             self._superpatches += count * world_size()
         length = engine.state.epoch_length
         in_epoch = (engine.state.iteration - 1) % length + 1
-        if in_epoch % self.interval != 0 and in_epoch != length:
+        is_due = in_epoch % self.interval == 0 or in_epoch == length or time.perf_counter() - self._logged > LONGEST_SILENCE_S
+        if not is_due:
             return
+        self._logged = time.perf_counter()
         speed = self._superpatches / self._seconds if self._seconds > 0.0 else 0.0
         engine.state.superpatches_per_second = speed
         self._seconds, self._superpatches = 0.0, 0

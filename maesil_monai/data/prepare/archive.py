@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -232,10 +233,15 @@ def _work(jobs: Sequence[Job], store: Path, salt: bytes, workers: int, backend: 
     with _workers(backend, workers, scheduler) as parallel:
         done = parallel(joblib.delayed(prepare_scan)(job, store.absolute(), salt) for job in jobs)
         try:
-            return list(tqdm(done, total=len(jobs), desc="scans", unit="scan", disable=None))
+            return list(tqdm(done, total=len(jobs), desc="scans", unit="scan", mininterval=_bar_interval_s()))
         except TerminatedWorkerError as error:
             cure = "a worker was killed, most often for want of memory; run again with fewer workers: what is done is kept"
             raise ChildProcessError(errno.ECHILD, cure, str(store)) from error
+
+
+def _bar_interval_s() -> float:
+    """A terminal is drawn anew all the time; a log gets a line every half minute."""
+    return 0.1 if sys.stderr.isatty() else 30.0
 
 
 @contextmanager
