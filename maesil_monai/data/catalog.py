@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import logging
 import math
 import os
 import posixpath
@@ -17,6 +18,8 @@ from maesil_monai.data.bad_volume import BadVolume, MissingVolume, UnreadableVol
 from maesil_monai.data.rows import Rows
 from maesil_monai.data.store.places import is_url, place_of
 from maesil_monai.data.volume_files import find_volumes, volume_suffix
+
+logger = logging.getLogger(__name__)
 
 Section = Literal["training", "validation", "test", "all"]
 
@@ -77,6 +80,16 @@ def build_datalist(
         lists = _read_datalist(_listed(root), text)
     if section in ("training", "validation") and not lists["validation"]:
         lists["training"], lists["validation"] = _split(root, lists["training"], val_scans)
+        if text is not None:
+            logger.info("%s names no validation: its last %d scans are held out", _listed(root), len(lists["validation"]))
+    if section == "training" and not lists["training"]:
+        _refuse(
+            "NO_VOLUME",
+            _listed(root),
+            "no scan to train on",
+            'scans in the list named "training"',
+            "Add scans; of a store, prepare it again with --val-share 0 or another --split-seed.",
+        )
     if section == "test" and not lists["test"]:
         _refuse(
             "NO_VOLUME", _listed(root), "no scan for the test", 'a list named "test"', "List scans there, or judge validation."
@@ -146,7 +159,7 @@ def _found(root: Path, pattern: str | None) -> list[dict[str, Any]]:
         paths = sorted((p for p in root.glob(pattern) if volume_suffix(p)), key=lambda p: p.relative_to(root).as_posix())
     if not paths:
         what = "no volume" if pattern is None else f"no volume that matches {pattern!r}"
-        cure = "Check the folder; labels are left out by name."
+        cure = "Check the folder; labels are left out by name, and DICOM is read by `python -m maesil_monai prepare`."
         _refuse("NO_VOLUME", str(root), what, "NIfTI, NRRD or MetaImage files", cure)
     rows = [_row_of(str(root), {"image": path.relative_to(root).as_posix()}) for path in paths]
     _refuse_twins(str(root), {"training": rows})

@@ -138,6 +138,18 @@ def test_a_bad_datalist_is_refused_with_its_code(tmp_path, text, code):
     assert caught.value.code == code
 
 
+def test_a_datalist_with_nobody_to_train_on_is_refused_and_one_without_validation_is_told(tmp_path, caplog):
+    (tmp_path / "datalist.json").write_text(json.dumps({"training": [], "validation": [{"image": "m.nii"}]}))
+    with pytest.raises(BadVolume, match=r"no scan to train on.*--val-share 0"):
+        build_datalist(tmp_path, "training")
+    assert _ids(build_datalist(tmp_path, "validation")) == ["m"]
+
+    (tmp_path / "datalist.json").write_text(json.dumps({"training": [{"image": "a.nii"}, {"image": "b.nii"}]}))
+    with caplog.at_level("INFO"):
+        assert _ids(build_datalist(tmp_path, "training", 1)) == ["a"]
+    assert "names no validation: its last 1 scans are held out" in caplog.text
+
+
 STORE_ROW = {"image": "lidc/a.zarr", "label": "lidc/a.zarr/labels/label", "dataset": "lidc", "case_id": "a", "patient_id": "p"}
 
 

@@ -14,6 +14,8 @@ _GROWTH = {True: 1.3, False: 0.7}
 _BYTES_PER_SECOND = {True: 6e6, False: 12e6}
 _LABEL_GROWTH = 0.5
 _ENTRY_BYTES = 64 * 1024
+# Each worker imports what it needs first; a small scan too has to be opened, judged and written.
+_START_SECONDS, _SCAN_SECONDS = 8.0, 0.7
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,12 @@ class Estimate:
 
 def estimate(jobs: Iterable[Job]) -> Estimate:
     """Adds up the scans; files that are not there count nothing."""
-    num_bytes, seconds = 0.0, 0.0
+    num_bytes, seconds = 0.0, _START_SECONDS
     for job in jobs:
         is_compressed = job.candidate.files[0].name.lower().endswith(_COMPRESSED)
         size = _size(job.candidate.files)
         num_bytes += size * _GROWTH[is_compressed] + _ENTRY_BYTES
-        seconds += size / _BYTES_PER_SECOND[is_compressed]
+        seconds += _SCAN_SECONDS + size / _BYTES_PER_SECOND[is_compressed]
         labels = _size(tuple(file for _, file in job.candidate.label_files))
         num_bytes += labels * _LABEL_GROWTH
         seconds += labels / _BYTES_PER_SECOND[is_compressed]

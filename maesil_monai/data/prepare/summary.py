@@ -21,13 +21,18 @@ def summary(result: Prepared, output: str, workers: int = 1) -> str:
     """
     plan, is_dry = result.plan, not result.outcomes
     patients = len({job.patient_id for job in plan.jobs})
-    lines = [f"{sum(plan.num_scans.values())} scans of {patients} patients"]
+    lines = [f"{_count(sum(plan.num_scans.values()), 'scan')} of {_count(patients, 'patient')}"]
     for name in sorted(plan.num_scans):
         sides = Counter(job.split for job in plan.jobs if job.dataset == name)
         text = ", ".join(f"{sides[split]} {split}" for split in SPLITS)
-        lines.append(f"  {name}: {plan.num_scans[name]} scans ({text})")
+        lines.append(f"  {name}: {_count(plan.num_scans[name], 'scan')} ({text})")
     for name in sorted(plan.not_ct):
         lines.append(f"  {name}: {sum(plan.not_ct[name].values())} files or series that are no CT or were not chosen")
+    split = Counter(job.split for job in plan.jobs)
+    if not split["training"]:
+        lines.append("warning: nobody to train on; add scans, or choose --val-share 0 or another --split-seed")
+    elif not split["validation"]:
+        lines.append("warning: nobody validates; training then holds out val_scans of the scans; or choose a larger --val-share")
     if result.refusals:
         lines.append(f"{len(result.refusals)} refused{' by their headers' if is_dry else ''}:")
         lines += [f"  {refusal.message}" for refusal in result.refusals[:MAX_REFUSALS]]
@@ -49,3 +54,7 @@ def summary(result: Prepared, output: str, workers: int = 1) -> str:
         lines.append(f"{len(result.vanished)} entries without a source: {fate}")
     lines.append(f"{output}/report.html shows the store; {output}.private/{DETAILS_NAME} has every message in full")
     return "\n".join(lines)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
