@@ -35,7 +35,7 @@ CHANGED: dict[str, Any] = {
     "decode_ratio": 0.5,
     "loss": "l1",
     "loss_on_all": False,
-    "flip_probability": 0.25,
+    "flip_probability": [0.25, 0.0, 0.5],
     "learning_rate": 0.004,
     "learning_rate_batch": 24,
     "weight_decay": 0.1,
