@@ -77,7 +77,8 @@ def learning_curve(
         minutes = np.interp(ticks, superpatches, [point.minutes for point in points])
         upper = ax.twiny()
         upper.set_xlim(ax.get_xlim())
-        upper.set_xticks(ticks, [f"{minute:.3g}" for minute in minutes])
+        digits = 1 if minutes[-1] < 100 else 0
+        upper.set_xticks(ticks, [f"{minute:.{digits}f}" for minute in minutes])
         upper.set_xlabel("minutes")
         upper.spines[["right"]].set_visible(False)
     if title:

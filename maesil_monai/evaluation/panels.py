@@ -29,7 +29,7 @@ HIDDEN_TINT = "#33455e"
 DIFFERENCE_MAP = LinearSegmentedColormap.from_list(
     "difference", ["#b8f2ff", "#27a3e0", "#123f7a", "#000000", "#8a2a12", "#f08a24", "#fff0a8"]
 )
-COLUMNS = ("original", "hidden patches", "reconstruction", "difference")
+COLUMNS = ("original", "hidden patches in blue", "reconstruction", "difference")
 # Per row: the name, the axis the slice is taken across, and the letters at the left, right, top and bottom of its picture.
 ROWS = (("axial", 2, "RLAP"), ("coronal", 1, "RLSI"), ("sagittal", 0, "APSI"))
 FONT_SIZE = 8.0
