@@ -97,7 +97,6 @@ def test_check_says_of_each_scan_whether_it_is_admitted(scans: Path, tmp_path: P
     assert (tmp_path / "report.json").is_file()
 
 
-@pytest.mark.filterwarnings("ignore:builtin type .* has no __module__ attribute:DeprecationWarning")
 def test_phantom_collections_go_through_prepare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["phantom", "--output", str(tmp_path / "raw"), "--num-scans", "1"])
     collections = [word for name in ("btcv", "lidc", "totalsegmentator") for word in (f"--{name}", tmp_path / "raw" / name)]

@@ -19,8 +19,6 @@ from maesil_monai.data.nifti import read_nifti
 
 CT_DIR = Path(os.environ.get("MAESIL_CT_DIR", ""))
 needs_ct = pytest.mark.skipif("MAESIL_CT_DIR" not in os.environ, reason="MAESIL_CT_DIR is not set")
-# ITK's SWIG types carry no module name, of which Python complains when they are first made.
-pytestmark = pytest.mark.filterwarnings("ignore:builtin type .* has no __module__ attribute:DeprecationWarning")
 
 
 @pytest.fixture

@@ -14,9 +14,6 @@ from maesil_monai.data.bad_volume import BadVolume
 from maesil_monai.data.dicom import find_series, read_series
 from maesil_monai.phantom.dicom_files import PLANTED_TAGS
 
-# ITK's SWIG types carry no module name, of which Python complains when they are first made.
-pytestmark = pytest.mark.filterwarnings("ignore:builtin type .* has no __module__ attribute:DeprecationWarning")
-
 real = pytest.mark.skipif("MAESIL_CT_DIR" not in os.environ, reason="MAESIL_CT_DIR is not set")
 
 

@@ -22,7 +22,6 @@ from maesil_monai.phantom.dicom_files import (
 )
 from maesil_monai.phantom.generator import Phantom
 
-pytestmark = pytest.mark.filterwarnings("ignore:builtin type .* has no __module__ attribute:DeprecationWarning")
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 

@@ -11,9 +11,6 @@ from maesil_monai.data.admission import AdmissionRules
 from maesil_monai.data.bad_volume import BadVolume
 from maesil_monai.data.volume_files import read_volume
 
-# ITK's SWIG types carry no module name, of which Python complains when they are first made.
-pytestmark = pytest.mark.filterwarnings("ignore:builtin type .* has no __module__ attribute:DeprecationWarning")
-
 SHAPE = (8, 7, 6)
 
 

@@ -20,9 +20,6 @@ from maesil_monai.data.store import StoreSource, open_entry
 from maesil_monai.data.volume_files import read_volume
 from maesil_monai.phantom.layouts import write_layouts
 
-# ITK's SWIG types carry no module name, of which Python complains when they are first made.
-pytestmark = pytest.mark.filterwarnings("ignore:builtin type .* has no __module__ attribute:DeprecationWarning")
-
 
 @pytest.fixture(scope="module")
 def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:

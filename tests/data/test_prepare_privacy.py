@@ -13,9 +13,6 @@ from maesil_monai.data.dicom import find_series
 from maesil_monai.data.prepare import prepare
 from maesil_monai.phantom.layouts import PLANTED_TAGS, write_layouts
 
-# ITK's SWIG types carry no module name, of which Python complains when they are first made.
-pytestmark = pytest.mark.filterwarnings("ignore:builtin type .* has no __module__ attribute:DeprecationWarning")
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -28,7 +28,7 @@ def test_names_of_close_lines_do_not_touch() -> None:
 def test_the_upper_axis_tells_the_minutes_of_the_superpatches_below() -> None:
     upper = learning_curve(POINTS, {}).axes[1]
     # Ticks at 0, 100, 200, 300, 400 superpatches; 300 lies half way between minutes 15 and 20.
-    assert [tick.get_text() for tick in upper.get_xticklabels()] == ["0", "10", "15", "17.5", "20"]
+    assert [tick.get_text() for tick in upper.get_xticklabels()] == ["0.0", "10.0", "15.0", "17.5", "20.0"]
 
 
 def test_a_curve_is_written_as_a_picture_also_of_one_validation(tmp_path: Path) -> None:

@@ -28,8 +28,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What is handed on to be drawn."""
     noted: dict[str, Any] = {}
 
-    def note(folder: Path, name: str, *volumes: np.ndarray, **options: Any) -> None:
+    def note(folder: Path, name: str, *volumes: np.ndarray, **options: Any) -> list[Path]:
         noted.update(folder=folder, name=name, volumes=volumes, **options)
+        return [folder / "panel.png"]
 
     monkeypatch.setattr(scan_panels, "save_panels", note)
     return noted

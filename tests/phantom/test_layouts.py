@@ -15,8 +15,6 @@ from maesil_monai.phantom.dicom_files import PLANTED_TAGS, planted_patient_id
 from maesil_monai.phantom.generator import phantom_scan
 from maesil_monai.phantom.layouts import BTCV_IDS, STRUCTURES, write_layouts
 
-pytestmark = pytest.mark.filterwarnings("ignore:builtin type .* has no __module__ attribute:DeprecationWarning")
-
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):

@@ -111,7 +111,6 @@ def test_an_entry_stays_open_while_it_is_cached_and_is_opened_again_when_it_was_
     assert LoadVolume(hounsfield=False)(path / "labels" / "body").read(((0, 0, 0), (1, 1, 1))).item() is True
 
 
-@pytest.mark.filterwarnings("ignore:builtin type .* has no __module__ attribute:DeprecationWarning")
 def test_a_folder_that_holds_a_dicom_series_is_a_scan_and_one_of_its_files_is_not(tmp_path):
     scan = phantom_scan(1, (24, 24, 9), (15.0, 15.0, 9.0), orientation="LPS")
     rng = np.random.default_rng(0)
