@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 
-def write_whole(path: str | os.PathLike[str], text: str) -> Path:
-    """Writes a text file; a reader of ``path`` finds the old content or all of the new, also after a kill.
+def write_whole(path: str | os.PathLike[str], content: str | bytes) -> Path:
+    """Writes a file; a reader of ``path`` finds the old content or all of the new, also after a kill.
 
     Args:
         path: the file; its folder is made if need be.
-        text: the content, written as UTF-8.
+        content: bytes, or text, which is written as UTF-8.
 
     Returns:
         ``path``.
@@ -19,8 +19,8 @@ def write_whole(path: str | os.PathLike[str], text: str) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
+    with partial.open("wb") as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
