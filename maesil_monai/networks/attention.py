@@ -12,7 +12,12 @@ from torch import nn
 SHORT_ATTENTION = 1024 * 1024  # queries x keys below which the CPU attends in float32
 
 
-def attend(query_BHNd: torch.Tensor, key_BHMd: torch.Tensor, value_BHMd: torch.Tensor) -> torch.Tensor:
+def attend(
+    query_BHNd: torch.Tensor,
+    key_BHMd: torch.Tensor,
+    value_BHMd: torch.Tensor,
+    present_BM: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Fused scaled dot-product attention; on a CPU, short sequences are attended in float32.
 
     The backward pass of the CPU's fused kernel is two to three times slower in bfloat16 than in float32 when sequences are
@@ -22,17 +27,19 @@ def attend(query_BHNd: torch.Tensor, key_BHMd: torch.Tensor, value_BHMd: torch.T
         query_BHNd: floating point, shape (B, H, N, d).
         key_BHMd: same dtype, shape (B, H, M, d).
         value_BHMd: as ``key_BHMd``.
+        present_BM: bool, which keys are attended to, at least one in each sample; None: all.
 
     Returns:
         Shape (B, H, N, d), the same dtype.
     """
+    present_B11M = None if present_BM is None else present_BM[:, None, None, :]
     if torch.jit.is_scripting():
-        return F.scaled_dot_product_attention(query_BHNd, key_BHMd, value_BHMd)
+        return F.scaled_dot_product_attention(query_BHNd, key_BHMd, value_BHMd, present_B11M)
     if _is_short_on_cpu(query_BHNd, key_BHMd):
         with torch.autocast("cpu", enabled=False):
-            attended_BHNd = F.scaled_dot_product_attention(query_BHNd.float(), key_BHMd.float(), value_BHMd.float())
+            attended_BHNd = F.scaled_dot_product_attention(query_BHNd.float(), key_BHMd.float(), value_BHMd.float(), present_B11M)
         return attended_BHNd.to(query_BHNd.dtype)
-    return F.scaled_dot_product_attention(query_BHNd, key_BHMd, value_BHMd)
+    return F.scaled_dot_product_attention(query_BHNd, key_BHMd, value_BHMd, present_B11M)
 
 
 def _is_short_on_cpu(query_BHNd: torch.Tensor, key_BHMd: torch.Tensor) -> bool:
@@ -60,14 +67,16 @@ class Attention(nn.Module):
         self.key_value = nn.Linear(hidden_size, 2 * hidden_size)
         self.out = nn.Linear(hidden_size, hidden_size)
 
-    def forward(self, tokens_BND: torch.Tensor, context_BMD: torch.Tensor) -> torch.Tensor:
-        """Returns the attended tokens, shape (B, N, D)."""
+    def forward(
+        self, tokens_BND: torch.Tensor, context_BMD: torch.Tensor, present_BM: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Returns the attended tokens, shape (B, N, D); ``present_BM`` as in :func:`attend`."""
         batch, num_queries, width = tokens_BND.shape
         num_keys = context_BMD.shape[1]
         head = width // self.num_heads
         query_BHNd = self.query(tokens_BND).view(batch, num_queries, self.num_heads, head).transpose(1, 2)
         both_2BHMd = self.key_value(context_BMD).view(batch, num_keys, 2, self.num_heads, head).permute(2, 0, 3, 1, 4)
-        attended_BHNd = attend(query_BHNd, both_2BHMd[0], both_2BHMd[1])
+        attended_BHNd = attend(query_BHNd, both_2BHMd[0], both_2BHMd[1], present_BM)
         return self.out(attended_BHNd.transpose(1, 2).reshape(batch, num_queries, width))
 
 
@@ -93,10 +102,10 @@ class SelfAttentionBlock(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(hidden_size)
         self.feed_forward = FeedForward(hidden_size, mlp_dim)
 
-    def forward(self, tokens_BND: torch.Tensor) -> torch.Tensor:
-        """Maps (B, N, D) to (B, N, D)."""
+    def forward(self, tokens_BND: torch.Tensor, present_BN: torch.Tensor | None = None) -> torch.Tensor:
+        """Maps (B, N, D) to (B, N, D); no token attends to those that ``present_BN``, bool, marks False."""
         normed_BND = self.attention_norm(tokens_BND)
-        tokens_BND = tokens_BND + self.attention(normed_BND, normed_BND)
+        tokens_BND = tokens_BND + self.attention(normed_BND, normed_BND, present_BN)
         return tokens_BND + self.feed_forward(self.feed_forward_norm(tokens_BND))
 
 

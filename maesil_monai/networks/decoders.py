@@ -1,7 +1,8 @@
 """Decoders: from encoded visible tokens to the voxels of the wanted patches, behind one interface.
 
-Every decoder is called as ``decoder(encoded_BKE, visible_BK, wanted_BT)``: the encoded visible tokens, the int64 places of
-the visible and of the wanted patches in the token grid; it returns the voxels of the wanted patches, (B, T, P).
+Every decoder is called as ``decoder(encoded_BKE, visible_BK, wanted_BT, states)``: the encoded visible tokens, the int64
+places of the visible and of the wanted patches in the token grid, and the hidden states of the encoder that it asked for with
+``state_layers``, each (B, K, E), for most decoders none; it returns the voxels of the wanted patches, (B, T, P).
 
 Shape suffixes: B batch, N all tokens, K visible, T wanted, E encoder width, D decoder width, P voxels of a patch.
 """
@@ -21,7 +22,7 @@ class Decoder(nn.Module):
     """What the decoders share: the way in, the mask token, the positions, the blocks and the way out to voxels.
 
     Args:
-        grid: tokens per axis.
+        grid: tokens per axis, of two or three axes.
         encoder_hidden_size: width E of the encoded tokens.
         hidden_size: width D of the decoder.
         mlp_dim: width inside the feed-forward layers.
@@ -36,7 +37,7 @@ class Decoder(nn.Module):
 
     def __init__(
         self,
-        grid: tuple[int, int, int],
+        grid: tuple[int, ...],
         encoder_hidden_size: int,
         hidden_size: int,
         mlp_dim: int,
@@ -55,6 +56,20 @@ class Decoder(nn.Module):
         self.norm = nn.LayerNorm(hidden_size)
         self.head = nn.Linear(hidden_size, patch_voxels)
 
+    @staticmethod
+    def state_layers(num_layers: int) -> list[int]:
+        """Names the layers of an encoder of ``num_layers``, from 1, whose hidden states this decoder takes."""
+        no_layers: list[int] = []
+        return no_layers
+
+    def full_sequence(self, encoded_BKE: torch.Tensor, visible_BK: torch.Tensor) -> torch.Tensor:
+        """Embeds the visible tokens, puts mask tokens at all other places and adds the positions: (B, N, D)."""
+        visible_BKD = self.embed(encoded_BKE)
+        positions_1ND = self.positions()
+        batch, num_tokens, width = visible_BKD.shape[0], positions_1ND.shape[1], positions_1ND.shape[2]
+        blank_BND = self.mask_token.to(visible_BKD.dtype).expand(batch, num_tokens, width)
+        return blank_BND.scatter(1, visible_BK[:, :, None].expand(-1, -1, width), visible_BKD) + positions_1ND
+
 
 class SelfAttentionDecoder(Decoder):
     """The paper's decoder: mask tokens are inserted and self-attention runs over the full sequence.
@@ -66,13 +81,15 @@ class SelfAttentionDecoder(Decoder):
 
     block = SelfAttentionBlock
 
-    def forward(self, encoded_BKE: torch.Tensor, visible_BK: torch.Tensor, wanted_BT: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        encoded_BKE: torch.Tensor,
+        visible_BK: torch.Tensor,
+        wanted_BT: torch.Tensor,
+        states: list[torch.Tensor],
+    ) -> torch.Tensor:
         """Decodes the wanted patches; see the module's docstring."""
-        visible_BKD = self.embed(encoded_BKE)
-        positions_1ND = self.positions()
-        batch, num_tokens, width = visible_BKD.shape[0], positions_1ND.shape[1], positions_1ND.shape[2]
-        blank_BND = self.mask_token.to(visible_BKD.dtype).expand(batch, num_tokens, width)
-        tokens_BND = blank_BND.scatter(1, visible_BK[:, :, None].expand(-1, -1, width), visible_BKD) + positions_1ND
+        tokens_BND = self.full_sequence(encoded_BKE, visible_BK)
         for block in self.blocks:
             if torch.jit.is_scripting():
                 tokens_BND = block(tokens_BND)
@@ -95,7 +112,13 @@ class CrossAttentionDecoder(Decoder):
 
     block = CrossAttentionBlock
 
-    def forward(self, encoded_BKE: torch.Tensor, visible_BK: torch.Tensor, wanted_BT: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        encoded_BKE: torch.Tensor,
+        visible_BK: torch.Tensor,
+        wanted_BT: torch.Tensor,
+        states: list[torch.Tensor],
+    ) -> torch.Tensor:
         """Decodes the wanted patches; see the module's docstring."""
         positions_BND = self.positions().expand(encoded_BKE.shape[0], -1, -1)
         context_BKD = self.embed(encoded_BKE) + gather_tokens(positions_BND, visible_BK)
@@ -108,9 +131,3 @@ class CrossAttentionDecoder(Decoder):
             else:
                 queries_BTD = block(queries_BTD, context_BKD)
         return self.head(self.norm(queries_BTD))
-
-
-DECODERS: dict[str, type[SelfAttentionDecoder] | type[CrossAttentionDecoder]] = {
-    "self_attention": SelfAttentionDecoder,
-    "cross_attention": CrossAttentionDecoder,
-}

@@ -12,6 +12,9 @@ from maesil_monai.networks.attention import SelfAttentionBlock
 class VisionTransformerEncoder(nn.Module):
     """A stack of pre-norm blocks and a last norm.
 
+    The outputs of its blocks are called hidden states, numbered from 1, as they leave the block: the last norm acts on the last
+    one only. It can hand them out; those that nobody asks for are not kept.
+
     Args:
         hidden_size: width D of a token.
         mlp_dim: width inside the feed-forward layers.
@@ -39,13 +42,32 @@ class VisionTransformerEncoder(nn.Module):
         self.blocks = nn.ModuleList(SelfAttentionBlock(hidden_size, mlp_dim, num_heads) for _ in range(num_layers))
         self.norm = nn.LayerNorm(hidden_size)
 
-    def forward(self, tokens_BKD: torch.Tensor) -> torch.Tensor:
-        """Maps tokens with their positions, (B, K, D), to encoded tokens (B, K, D)."""
-        for block in self.blocks:
+    def forward(self, tokens_BKD: torch.Tensor, present_BK: torch.Tensor | None = None) -> torch.Tensor:
+        """Encodes tokens; arguments and result as in :meth:`encode_with_states`, without hidden states."""
+        no_layers: list[int] = []
+        return self.encode_with_states(tokens_BKD, no_layers, present_BK)[0]
+
+    def encode_with_states(
+        self, tokens_BKD: torch.Tensor, state_layers: list[int], present_BK: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Encodes tokens and hands out hidden states.
+
+        Args:
+            tokens_BKD: tokens with their positions, (B, K, D).
+            state_layers: numbers of the layers whose outputs to hand out, from 1.
+            present_BK: bool, False for fillers that no token may attend to; None: there are none.
+
+        Returns:
+            The encoded tokens, (B, K, D), and the hidden states in the order asked for, each (B, K, D).
+        """
+        states: dict[int, torch.Tensor] = {}
+        for number, block in enumerate(self.blocks):
             if torch.jit.is_scripting():
-                tokens_BKD = block(tokens_BKD)
+                tokens_BKD = block(tokens_BKD, present_BK)
             elif self.activation_checkpointing and self.training:
-                tokens_BKD = checkpoint(block, tokens_BKD, use_reentrant=False)
+                tokens_BKD = checkpoint(block, tokens_BKD, present_BK, use_reentrant=False)
             else:
-                tokens_BKD = block(tokens_BKD)
-        return self.norm(tokens_BKD)
+                tokens_BKD = block(tokens_BKD, present_BK)
+            if number + 1 in state_layers:
+                states[number + 1] = tokens_BKD
+        return self.norm(tokens_BKD), [states[layer] for layer in state_layers]

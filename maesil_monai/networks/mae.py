@@ -12,8 +12,10 @@ from torch import nn
 
 from maesil_monai.geometry import as_triple, grid_of
 from maesil_monai.networks.attention import initialise_linear_layers
-from maesil_monai.networks.decoders import DECODERS
+from maesil_monai.networks.decoders import CrossAttentionDecoder, Decoder, SelfAttentionDecoder
 from maesil_monai.networks.encoder import VisionTransformerEncoder
+from maesil_monai.networks.heads import ConvHead
+from maesil_monai.networks.hierarchical import HierarchicalDecoder
 from maesil_monai.networks.patches import ConvStemEmbedding, LinearPatchEmbedding, assemble_volume, gather_tokens
 from maesil_monai.networks.positions import PositionEncoding
 
@@ -21,6 +23,12 @@ PATCH_EMBEDDINGS: dict[str, type[LinearPatchEmbedding] | type[ConvStemEmbedding]
     "linear": LinearPatchEmbedding,
     "conv_stem": ConvStemEmbedding,
 }
+DECODERS: dict[str, type[Decoder]] = {
+    "self_attention": SelfAttentionDecoder,
+    "cross_attention": CrossAttentionDecoder,
+    "hierarchical": HierarchicalDecoder,
+}
+HEADS = ("linear", "conv")
 
 
 class MaskedAutoEncoder3D(nn.Module):
@@ -35,9 +43,11 @@ class MaskedAutoEncoder3D(nn.Module):
         img_size: voxels of a superpatch, one number or three.
         patch_size: voxels of a patch, one number or three; must divide ``img_size``.
         hidden_size, mlp_dim, num_layers, num_heads: the encoder (the paper: 768, 3072, 12, 12).
-        decoder: ``self_attention`` (the paper) or ``cross_attention``.
-        decoder_hidden_size, decoder_mlp_dim, decoder_num_layers, decoder_num_heads: the decoder.
+        decoder: ``self_attention`` (the paper), ``cross_attention`` or ``hierarchical`` (Hi-End-MAE).
+        decoder_hidden_size, decoder_mlp_dim, decoder_num_layers, decoder_num_heads: the decoder; the hierarchical one always
+            has five blocks.
         patch_embedding: ``linear`` (the paper) or ``conv_stem``.
+        head: ``linear`` (the paper) or ``conv``, which smooths the predictions of hidden patches across their borders.
         position: ``sincos`` (fixed) or ``learned``.
         activation_checkpointing: recomputes blocks in the backward pass to save memory.
 
@@ -68,6 +78,7 @@ class MaskedAutoEncoder3D(nn.Module):
         decoder_num_layers: int = 8,
         decoder_num_heads: int = 16,
         patch_embedding: str = "linear",
+        head: str = "linear",
         position: str = "sincos",
         activation_checkpointing: bool = False,
     ) -> None:
@@ -80,8 +91,11 @@ class MaskedAutoEncoder3D(nn.Module):
             raise ValueError(f"decoder={decoder!r}: expected one of {', '.join(DECODERS)}.")
         if patch_embedding not in PATCH_EMBEDDINGS:
             raise ValueError(f"patch_embedding={patch_embedding!r}: expected one of {', '.join(PATCH_EMBEDDINGS)}.")
+        if head not in HEADS:
+            raise ValueError(f"head={head!r}: expected one of {', '.join(HEADS)}.")
         self.patch_embedding = PATCH_EMBEDDINGS[patch_embedding](in_channels, hidden_size, self.patch_size)
         self.positions = PositionEncoding(self.grid, hidden_size, position)
+        self.num_layers = num_layers
         self.encoder = VisionTransformerEncoder(hidden_size, mlp_dim, num_layers, num_heads, activation_checkpointing)
         self.decoder = DECODERS[decoder](
             grid=self.grid,
@@ -95,6 +109,7 @@ class MaskedAutoEncoder3D(nn.Module):
             activation_checkpointing=activation_checkpointing,
         )
         initialise_linear_layers(self)
+        self.conv_head = ConvHead(in_channels, self.patch_size) if head == "conv" else None
 
     def forward(
         self,
@@ -124,11 +139,14 @@ class MaskedAutoEncoder3D(nn.Module):
             target = torch.ones([image.shape[0], *self.grid], dtype=torch.bool, device=image.device)
         if list(target.shape) != [image.shape[0], self.grid[0], self.grid[1], self.grid[2]]:
             raise ValueError(f"target of shape {list(target.shape)}: expected ({image.shape[0]}, *{self.grid}).")
-        encoded_BKD, visible_BK = self.encode(image, hidden)
+        encoded_BKD, visible_BK, states = self._encode_with_states(image, hidden)
         num_wanted = int(target.flatten(1).sum(dim=1).max())
         wanted_BT = torch.argsort((~target).flatten(1).to(torch.uint8), dim=1, stable=True)[:, :num_wanted]
-        patches_BTP = self.decoder(encoded_BKD, visible_BK, wanted_BT)
-        return assemble_volume(patches_BTP, wanted_BT, target, self.patch_size)
+        patches_BTP = self.decoder(encoded_BKD, visible_BK, wanted_BT, states)
+        volume = assemble_volume(patches_BTP, wanted_BT, target, self.patch_size)
+        if self.conv_head is not None and hidden is not None:
+            volume = self.conv_head(volume, image, hidden, target)
+        return volume
 
     @torch.jit.export
     def encode(self, image: torch.Tensor, hidden: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -144,6 +162,13 @@ class MaskedAutoEncoder3D(nn.Module):
         Raises:
             ValueError: for a mask of another shape, unequal numbers of hidden patches, or nothing visible.
         """
+        encoded_BKD, visible_BK, _ = self._encode_with_states(image, hidden)
+        return encoded_BKD, visible_BK
+
+    def _encode_with_states(
+        self, image: torch.Tensor, hidden: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+        """Encodes as :meth:`encode` does, and gives the hidden states that the decoder takes."""
         batch = image.shape[0]
         positions_BND = self.positions().expand(batch, -1, -1)
         if hidden is None:
@@ -160,4 +185,9 @@ class MaskedAutoEncoder3D(nn.Module):
                 )
             visible_BK = torch.argsort(hidden.flatten(1).to(torch.uint8), dim=1, stable=True)[:, :fewest]
         tokens_BKD = self.patch_embedding(image, visible_BK, hidden) + gather_tokens(positions_BND, visible_BK)
-        return self.encoder(tokens_BKD), visible_BK
+        state_layers = self.decoder.state_layers(self.num_layers)
+        if len(state_layers) == 0:
+            no_states: list[torch.Tensor] = []
+            return self.encoder(tokens_BKD), visible_BK, no_states
+        encoded_BKD, states = self.encoder.encode_with_states(tokens_BKD, state_layers)
+        return encoded_BKD, visible_BK, states

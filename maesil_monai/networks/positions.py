@@ -1,42 +1,47 @@
-"""Position encodings of a 3D token grid."""
+"""Position encodings of a token grid."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import nn
 
 
-def sincos_positions(grid: tuple[int, int, int], width: int) -> torch.Tensor:
+def sincos_positions(grid: tuple[int, ...], width: int) -> torch.Tensor:
     """Gives the fixed sine-cosine code of every token of a grid.
 
-    The width is shared out to the three axes in even parts, the remainder going to the last axis; within a part, half the
+    The width is shared out to the axes in even parts, the remainder going to the last axis; within a part, half the
     channels are sines and half cosines of ``index / 10000^(c / half)``.
 
     Args:
-        grid: tokens per axis.
-        width: channels, even and at least 6.
+        grid: tokens per axis, of two or three axes.
+        width: channels, even and at least 2 for each axis.
 
     Returns:
         float32, shape (N, width), tokens in C order.
 
     Raises:
-        ValueError: if ``width`` is odd or below 6.
+        ValueError: if ``width`` is odd or too small.
 
-    Source: MAE (arXiv 2111.06377) appendix A.1, carried to three axes; MAESIL section III-A.
+    Source: MAE (arXiv 2111.06377) appendix A.1, which has two axes, carried to three; MAESIL section III-A.
     """
-    if width % 2 or width < 6:
-        raise ValueError(f"hidden_size={width}: sine-cosine positions in 3D need an even width of 6 or more.")
-    part = width // 6 * 2
+    num_axes = len(grid)
+    if width % 2 or width < 2 * num_axes:
+        raise ValueError(
+            f"hidden_size={width}: sine-cosine positions in {num_axes}D need an even width of {2 * num_axes} or more."
+        )
+    part = width // (2 * num_axes) * 2
     codes = []
-    for axis, channels in enumerate((part, part, width - 2 * part)):
+    for axis, channels in enumerate([*[part] * (num_axes - 1), width - (num_axes - 1) * part]):
         half = channels // 2
         rates = 10000.0 ** (-torch.arange(half, dtype=torch.float64) / half)
         angles = torch.arange(grid[axis], dtype=torch.float64)[:, None] * rates
         code = torch.cat([angles.sin(), angles.cos()], dim=1)
-        shape = [1, 1, 1, channels]
+        shape = [*[1] * num_axes, channels]
         shape[axis] = grid[axis]
         codes.append(code.view(shape).expand(*grid, channels))
-    return torch.cat(codes, dim=3).reshape(-1, width).float()
+    return torch.cat(codes, dim=num_axes).reshape(-1, width).float()
 
 
 class PositionEncoding(nn.Module):
@@ -45,7 +50,7 @@ class PositionEncoding(nn.Module):
     Fixed codes are no part of the ``state_dict``: they follow from grid and width, so weights fit any grid.
 
     Args:
-        grid: tokens per axis.
+        grid: tokens per axis, of two or three axes.
         width: channels.
         kind: ``sincos`` (fixed) or ``learned`` (a parameter, started from a normal distribution of deviation 0.02).
 
@@ -57,12 +62,12 @@ class PositionEncoding(nn.Module):
         torch.Size([1, 32, 12])
     """
 
-    def __init__(self, grid: tuple[int, int, int], width: int, kind: str = "sincos") -> None:
+    def __init__(self, grid: tuple[int, ...], width: int, kind: str = "sincos") -> None:
         super().__init__()
         if kind == "sincos":
             self.register_buffer("position", sincos_positions(grid, width)[None], persistent=False)
         elif kind == "learned":
-            self.position = nn.Parameter(torch.randn(1, grid[0] * grid[1] * grid[2], width) * 0.02)
+            self.position = nn.Parameter(torch.randn(1, math.prod(grid), width) * 0.02)
         else:
             raise ValueError(f"position={kind!r}: expected 'sincos' or 'learned'.")
 

@@ -19,6 +19,9 @@ from maesil_monai.training.random_state import get_random_state
 
 logger = logging.getLogger(__name__)
 
+# Keys of the fingerprint that older checkpoints lack, and the only value there was before.
+LATER_KEYS: dict[str, Any] = {"shared#head": "linear", "leave_out": ""}
+
 
 class Stateful(Protocol):
     """Anything with a state to keep."""
@@ -125,6 +128,7 @@ class TrainingState:
     def differences(self, fingerprint: Mapping[str, Any]) -> list[str]:
         """Lists the keys in which another fingerprint differs from this run's, one line each."""
         theirs, ours = _flatten(fingerprint), _flatten(self.fingerprint)
+        theirs = {**{key: value for key, value in LATER_KEYS.items() if key in ours}, **theirs}
         absent = "absent"
         return [
             f"{key}: {theirs.get(key, absent)} in the checkpoint, {ours.get(key, absent)} now"

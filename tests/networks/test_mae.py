@@ -9,7 +9,8 @@ from maesil_monai.masking import MaskRule, draw_target
 from maesil_monai.networks import PRESETS, build_network
 
 SIZE = (16, 24, 40)  # 2 x 3 x 5 tokens: no two axes alike
-VARIANTS = [("self_attention", "linear"), ("cross_attention", "linear"), ("cross_attention", "conv_stem")]
+DECODERS = ["self_attention", "cross_attention", "hierarchical"]
+VARIANTS = [*((decoder, "linear") for decoder in DECODERS), ("cross_attention", "conv_stem")]
 
 
 def small_network(decoder="cross_attention", patch_embedding="linear", **overrides):
@@ -57,7 +58,7 @@ def test_the_loss_looks_at_exactly_the_tokens_hidden_from_the_encoder(decoder, e
     assert torch.equal(scored, hidden.flatten(1))
 
 
-@pytest.mark.parametrize("decoder", ["self_attention", "cross_attention"])
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_the_output_is_zero_outside_target_and_only_there(decoder):
     network = small_network(decoder).eval()
     image, hidden = random_input()
@@ -66,7 +67,7 @@ def test_the_output_is_zero_outside_target_and_only_there(decoder):
     assert torch.equal(filled, target.flatten(1))
 
 
-@pytest.mark.parametrize("decoder", ["self_attention", "cross_attention"])
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_decoding_all_hidden_patches_equals_decoding_them_in_two_halves(decoder):
     network = small_network(decoder).eval()
     image, hidden = random_input()
@@ -86,14 +87,15 @@ def test_samples_may_want_different_numbers_of_patches():
         torch.testing.assert_close(both[sample : sample + 1], alone)
 
 
-def test_each_patch_is_predicted_at_its_own_place():
+@pytest.mark.parametrize(("decoder", "num_steps"), [("cross_attention", 150), ("hierarchical", 250)])
+def test_each_patch_is_predicted_at_its_own_place(decoder, num_steps):
     """A network that learns one mapping, position to brightness, must put each brightness at its position."""
-    network = small_network(num_layers=1, decoder_num_layers=1)
+    network = small_network(decoder, num_layers=1, decoder_num_layers=1)
     ramp = torch.arange(30.0).view(1, 1, 2, 3, 5) / 30
     image = ramp.repeat_interleave(8, 2).repeat_interleave(8, 3).repeat_interleave(8, 4)
     optimizer = torch.optim.Adam(network.parameters(), 3e-3)
     generator = torch.Generator().manual_seed(0)
-    for _ in range(150):
+    for _ in range(num_steps):
         hidden = MaskRule("random").draw((2, 3, 5), 1, generator)
         loss = ReconstructionLoss(8)(network(image, hidden, hidden), {"image": image, "target": hidden})
         optimizer.zero_grad()
@@ -104,8 +106,9 @@ def test_each_patch_is_predicted_at_its_own_place():
     assert error.square().mean().sqrt() < 0.05  # the ramp's own deviation is 0.29
 
 
-def test_bfloat16_autocast_stays_close_to_float32():
-    network = small_network().eval()
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_bfloat16_autocast_stays_close_to_float32(decoder):
+    network = small_network(decoder).eval()
     image, hidden = random_input()
     with torch.autocast("cpu", torch.bfloat16):
         half = network(image, hidden, hidden)
@@ -113,7 +116,7 @@ def test_bfloat16_autocast_stays_close_to_float32():
     torch.testing.assert_close(half.float(), network(image, hidden, hidden), atol=0.05, rtol=0.05)
 
 
-@pytest.mark.parametrize("decoder", ["self_attention", "cross_attention"])
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_activation_checkpointing_changes_no_gradient(decoder):
     image, hidden = random_input()
     gradients = []
@@ -134,6 +137,92 @@ def test_torchscript_gives_the_same_volume(decoder, embedding):
     scripted = torch.jit.script(network)
     torch.testing.assert_close(scripted(image, hidden, hidden), network(image, hidden, hidden))
     torch.testing.assert_close(scripted(image), network(image))
+
+
+def with_conv_head(decoder="cross_attention", **overrides):
+    """A network whose head is no longer at its start, where it corrects nothing."""
+    network = small_network(decoder, head="conv", **overrides)
+    torch.nn.init.normal_(network.conv_head.last.weight)
+    return network.eval()
+
+
+def test_a_conv_head_starts_as_the_linear_head():
+    linear, conv = small_network(), small_network(head="conv")
+    image, hidden = random_input()
+    assert torch.equal(conv(image, hidden), linear(image, hidden))
+    assert {key for key in conv.state_dict() if key not in linear.state_dict()} == {
+        f"conv_head.{layer}.{part}" for layer in ("first", "last") for part in ("weight", "bias")
+    }
+
+
+def test_a_conv_head_can_learn_from_its_start():
+    network = small_network(head="conv")
+    image, hidden = random_input()
+    ReconstructionLoss(8)(network(image, hidden, hidden), {"image": image, "target": hidden}).backward()
+    assert network.conv_head.last.weight.grad.abs().sum() > 0
+
+
+def test_hidden_voxels_cannot_influence_the_output_of_a_conv_head():
+    network = with_conv_head()
+    image, hidden = random_input()
+    changed = torch.where(tokens_to_voxels(hidden, (8, 8, 8)), torch.rand_like(image), image)
+    assert torch.equal(network(image, hidden, hidden), network(changed, hidden, hidden))
+
+
+def test_a_conv_head_corrects_hidden_patches_and_leaves_visible_ones_as_decoded():
+    network, linear = with_conv_head(), small_network().eval()
+    linear.load_state_dict(network.state_dict(), strict=False)
+    image, hidden = random_input()
+    corrected = patchify(network(image, hidden) - linear(image, hidden), (8, 8, 8)).abs().sum(2) > 0
+    assert torch.equal(corrected, hidden.flatten(1))
+    assert torch.equal(network(image), linear(image))
+
+
+def test_what_a_conv_head_predicts_for_hidden_patches_does_not_depend_on_visible_ones_being_decoded():
+    network = with_conv_head()
+    image, hidden = random_input()
+    everything = network(image, hidden).masked_fill(~tokens_to_voxels(hidden, (8, 8, 8)), 0.0)
+    torch.testing.assert_close(network(image, hidden, hidden), everything)
+
+
+def test_a_conv_head_keeps_the_output_zero_outside_target():
+    network = with_conv_head()
+    image, hidden = random_input()
+    target = draw_target(hidden, 0.5, torch.Generator().manual_seed(1))
+    filled = patchify(network(image, hidden, target), (8, 8, 8)).abs().sum(2) > 0
+    assert torch.equal(filled, target.flatten(1))
+
+
+def test_a_conv_head_reaches_two_voxels_across_a_border():
+    head = with_conv_head().conv_head
+    hidden = torch.ones(1, 2, 3, 5, dtype=torch.bool)
+    predicted = torch.rand(1, 1, *SIZE, requires_grad=True)
+    corrected = head(predicted, torch.zeros(1, 1, *SIZE), hidden, hidden)
+    (gradient,) = torch.autograd.grad(corrected[0, 0, 4, 12, 8], predicted)
+    assert gradient[0, 0, 4, 12].nonzero().flatten().tolist() == [6, 7, 8, 9, 10]  # two convolutions of 3
+
+
+def test_visible_voxels_reach_the_hidden_patch_beside_them_through_a_conv_head():
+    head = with_conv_head().conv_head
+    hidden = torch.ones(1, 2, 3, 5, dtype=torch.bool)
+    hidden[0, 0, 1, 0] = False
+    image = torch.rand(1, 1, *SIZE, requires_grad=True)
+    corrected = head(torch.zeros(1, 1, *SIZE), image, hidden, hidden)
+    (gradient,) = torch.autograd.grad(corrected[0, 0, 4, 12, 8], image)
+    assert gradient[0, 0, 4, 12].nonzero().flatten().tolist() == [6, 7]
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_torchscript_and_bfloat16_give_the_same_volume_with_a_conv_head():
+    network = with_conv_head()
+    image, hidden = random_input()
+    expected = network(image, hidden, hidden)
+    torch.testing.assert_close(torch.jit.script(network)(image, hidden, hidden), expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = network(image, hidden, hidden)
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), expected, atol=0.1, rtol=0.1)
 
 
 def test_the_linear_embedding_is_the_convolution_of_the_paper():
@@ -168,12 +257,13 @@ def test_fixed_positions_are_unique_and_not_part_of_the_weights():
     [
         ({"img_size": (16, 24, 41)}, "does not divide img_size"),
         ({"img_size": 0}, "img_size=0"),
-        ({"decoder": "transformer"}, "self_attention, cross_attention"),
-        ({"preset": "huge"}, "tiny, small, base"),
+        ({"decoder": "transformer"}, "self_attention, cross_attention, hierarchical"),
+        ({"preset": "huge"}, "tiny, small, base, hi_end_mae"),
         ({"num_heads": 5}, "no multiple of num_heads=5"),
         ({"hidden_size": 25, "num_heads": 5}, "even width"),
         ({"position": "none"}, "'sincos' or 'learned'"),
         ({"patch_embedding": "deep"}, "linear, conv_stem"),
+        ({"head": "mlp"}, "linear, conv"),
         ({"patch_embedding": "conv_stem", "patch_size": (8, 8, 4), "img_size": 16}, "same 2, 4, 8 or 16"),
     ],
 )

@@ -100,6 +100,15 @@ def test_a_checkpoint_of_another_configuration_is_refused_with_the_key_that_diff
         Run(tmp_path, resume="last", width=5).run()
 
 
+def test_a_key_that_came_later_counts_as_what_was_done_before_it(tmp_path: Path) -> None:
+    state = Run(tmp_path).state
+    before = {"shared": {"preset": "tiny"}}
+    state.fingerprint = {"shared": {"preset": "tiny", "head": "linear"}, "leave_out": ""}
+    assert state.differences(before) == []
+    state.fingerprint = {"shared": {"preset": "tiny", "head": "conv"}, "leave_out": ""}
+    assert state.differences(before) == ["shared#head: linear in the checkpoint, conv now"]
+
+
 def test_a_checkpoint_with_another_epoch_is_refused(tmp_path: Path) -> None:
     Run(tmp_path, max_epochs=1).run()
     with pytest.raises(BadCheckpoint, match=r"batches per epoch: 6 in the checkpoint, 7 now"):
