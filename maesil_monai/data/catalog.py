@@ -33,7 +33,12 @@ _CURE = "See the Decathlon form in MONAI's documentation."
 
 
 def build_datalist(
-    dataset_dir: str | os.PathLike[str], section: Section = "training", val_scans: int | float = 0.1, pattern: str | None = None
+    dataset_dir: str | os.PathLike[str],
+    section: Section = "training",
+    val_scans: int | float = 0.1,
+    pattern: str | None = None,
+    dataset: str = "",
+    leave_out: str = "",
 ) -> Rows:
     """Lists the scans of a store or of a folder.
 
@@ -49,6 +54,8 @@ def build_datalist(
         val_scans: how many scans validate: a whole number, or a share below 1 (rounded up, at least one scan).
         pattern: glob below the folder, such as ``"*/ct.nii.gz"``; default every volume that is no label by its name. It counts
             only where there is no list.
+        dataset: only the scans of this collection; empty for all.
+        leave_out: no scan of this collection; empty for none. The split is that of all scans, so it moves nobody.
 
     Returns:
         A dictionary for each scan: ``image`` (path or URL), ``case_id`` (default the path below the folder without its suffix)
@@ -56,7 +63,7 @@ def build_datalist(
 
     Raises:
         ValueError: for an unknown section or a pattern that leaves the folder; if fewer than 2 scans are there to split, or
-            ``val_scans`` leaves nothing on one side.
+            ``val_scans`` leaves nothing on one side; for a collection that no scan is of.
         BadVolume: MISSING, UNREADABLE, NO_VOLUME, BAD_DATALIST, OUTSIDE_FOLDER, DUPLICATE_CASE, LEAKAGE (a patient in two
             sections).
 
@@ -82,6 +89,7 @@ def build_datalist(
         lists["training"], lists["validation"] = _split(root, lists["training"], val_scans)
         if text is not None:
             logger.info("%s names no validation: its last %d scans are held out", _listed(root), len(lists["validation"]))
+    lists = _of_collections(_listed(root), lists, dataset, leave_out)
     if section == "training" and not lists["training"]:
         _refuse(
             "NO_VOLUME",
@@ -95,6 +103,27 @@ def build_datalist(
             "NO_VOLUME", _listed(root), "no scan for the test", 'a list named "test"', "List scans there, or judge validation."
         )
     return Rows(itertools.chain.from_iterable(lists.values()) if section == "all" else lists[section], root)
+
+
+def _of_collections(
+    listed: str, lists: dict[str, list[dict[str, Any]]], dataset: str, leave_out: str
+) -> dict[str, list[dict[str, Any]]]:
+    """Keeps the scans of one collection, or of all but one."""
+    if not dataset and not leave_out:
+        return lists
+    names = {row.get("dataset", "") for rows in lists.values() for row in rows}
+    for key, name in (("dataset", dataset), ("leave_out", leave_out)):
+        if name and name not in names:
+            known = ", ".join(sorted(names - {""})) or "none: its rows have no key dataset"
+            raise ValueError(f"{key}={name!r}: {listed} names no such collection; it has {known}.")
+    return {
+        section: [
+            row
+            for row in rows
+            if (not dataset or row.get("dataset") == dataset) and (not leave_out or row.get("dataset") != leave_out)
+        ]
+        for section, rows in lists.items()
+    }
 
 
 def data_hash(datalist: Sequence[Mapping[str, Any]]) -> str:

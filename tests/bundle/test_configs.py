@@ -83,11 +83,11 @@ def test_a_key_means_the_same_and_has_the_same_default_as_in_training(name: str)
     assert training["shared_settings"].keys() - judging <= set(_user_keys(name))
 
 
-def test_overlays_change_keys_that_the_training_configuration_has() -> None:
-    training = json.loads((CONFIGS / "train.json").read_text())
+def test_overlays_change_keys_that_the_configuration_below_them_has() -> None:
     for path in OVERLAYS:
+        below = json.loads((CONFIGS / ("evaluate.json" if path.stem == "full_metrics" else "train.json")).read_text())
         # monai.bundle runs finalize where there is one.
-        assert {key.split("#")[0] for key in json.loads(path.read_text())} - {"finalize"} <= training.keys(), path.name
+        assert {key.split("#")[0] for key in json.loads(path.read_text())} - {"finalize"} <= below.keys(), path.name
 
 
 def test_names_and_versions_of_the_metadata_are_plain() -> None:

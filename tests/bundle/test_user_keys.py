@@ -13,6 +13,7 @@ from bundle_runs import CONFIGS, TRAINING, run, workflow
 
 from maesil_monai.data.source import VolumeSource
 from maesil_monai.networks.decoders import CrossAttentionDecoder
+from maesil_monai.networks.heads import ConvHead
 from maesil_monai.networks.patches import ConvStemEmbedding
 
 # One setting of every key that differs from the small settings of the other tests.
@@ -20,6 +21,7 @@ CHANGED: dict[str, Any] = {
     "preset": "small",
     "decoder": "cross_attention",
     "patch_embedding": "conv_stem",
+    "head": "conv",
     "activation_checkpointing": True,
     "resample_policy": "spacing",
     "spacing_mm": 20.0,
@@ -69,6 +71,7 @@ ELSEWHERE = {
     "normalise_patches",
     "dataset_weights",
     "by_patient",
+    "leave_out",
 }
 
 
@@ -108,6 +111,7 @@ EFFECTS: dict[str, tuple[Callable[[Built], Any], Any]] = {
     "preset": (lambda b: b.network.patch_embedding.layers[-1].out_channels, 384),
     "decoder": (lambda b: type(b.network.decoder), CrossAttentionDecoder),
     "patch_embedding": (lambda b: type(b.network.patch_embedding), ConvStemEmbedding),
+    "head": (lambda b: type(b.network.conv_head), ConvHead),
     "activation_checkpointing": (lambda b: b.network.encoder.activation_checkpointing, True),
     "resample_policy": (lambda b: b.step("train", "ResampleToCubed").resamplers[0].policy, "spacing"),
     "spacing_mm": (lambda b: b.source().spacing_mm, pytest.approx((20.0, 20.0, 20.0))),
@@ -180,6 +184,10 @@ def test_collections_are_drawn_by_their_weights_and_patients_equally_often(scan_
     )
     drawn = [dataset.data[dataset.scans_of((1, index))[0]]["patient_id"] for index in range(8)]
     assert {patient: drawn.count(patient) for patient in "ABC"} == {"A": 4, "B": 2, "C": 2}
+
+    left = workflow("train", **settings, leave_out="many").parser.get_parsed_content
+    assert [row["patient_id"] for row in left("train#data")] == ["A"]
+    assert len(left("validate#scans")) == 0
 
 
 def test_every_key_is_recorded(built: Built) -> None:

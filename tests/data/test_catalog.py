@@ -150,6 +150,18 @@ def test_a_datalist_with_nobody_to_train_on_is_refused_and_one_without_validatio
     assert "names no validation: its last 1 scans are held out" in caplog.text
 
 
+def test_one_collection_can_be_chosen_or_left_out_and_the_split_stays(tmp_path):
+    rows = [{"image": f"{name}{place}.nii", "dataset": name} for name in "ab" for place in range(4)]
+    (tmp_path / "datalist.json").write_text(json.dumps({"training": rows}))
+    assert _ids(build_datalist(tmp_path, "validation", 3)) == ["b1", "b2", "b3"]
+    assert _ids(build_datalist(tmp_path, "training", 3, leave_out="a")) == ["b0"]
+    assert _ids(build_datalist(tmp_path, "all", dataset="a")) == ["a0", "a1", "a2", "a3"]
+    with pytest.raises(ValueError, match=r"leave_out='c'.*it has a, b"):
+        build_datalist(tmp_path, "training", leave_out="c")
+    with pytest.raises(BadVolume, match="no scan to train on"):
+        build_datalist(tmp_path, "training", 4, leave_out="a")
+
+
 STORE_ROW = {"image": "lidc/a.zarr", "label": "lidc/a.zarr/labels/label", "dataset": "lidc", "case_id": "a", "patient_id": "p"}
 
 
