@@ -117,3 +117,23 @@ def test_every_scan_has_panels_in_both_windows_beside_its_reconstruction(name: s
     for path in (found[0], found[2]):
         with Image.open(path) as picture:
             assert min(picture.size) >= 300
+
+
+def test_a_reconstruction_of_blended_superpatches_lies_on_the_scans_own_grid(
+    trained: Trained, own_scans: dict[str, Path], inferred: tuple[Path, Any], tmp_path: Path
+) -> None:
+    data = own_scans["slab"].parents[1]
+    run("inference", trained.settings, run_id="inference", dataset_dir=str(data), output_dir=str(tmp_path), overlap=0.5)
+    for name in ("cube", "slab"):
+        scan, plain, blended = (
+            nib.load(path)
+            for path in (
+                own_scans[name],
+                inferred[0] / name / "ct" / "ct_reconstruction.nii.gz",
+                tmp_path / name / "ct" / "ct_reconstruction.nii.gz",
+            )
+        )
+        assert blended.shape == scan.shape
+        np.testing.assert_allclose(blended.affine, scan.affine, atol=1e-4)
+        if name == "cube":  # its visible voxels, a quarter, are the scan's own in both
+            assert 0.25 <= np.mean(np.asarray(blended.dataobj) == np.asarray(plain.dataobj)) < 0.9
