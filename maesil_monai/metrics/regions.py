@@ -4,18 +4,32 @@
   patch, so padding is never counted.
 - ``body``: voxels of the body. For complete volumes only (pasted, or decoded everywhere): raw output is zero elsewhere.
 - ``hidden_body``: voxels in both. The headline, because most voxels of a CT are air, and air is easily guessed.
+- ``full``: all voxels of ``target``, as the network gave them. Says something if ``target`` is every patch that is not padding.
+- ``pasted``: the same voxels, but visible ones are taken from the image, so that they have no error.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
 
 from maesil_monai.geometry import Triple, tokens_to_voxels
 
-RegionName = Literal["hidden", "body", "hidden_body"]
+RegionName = Literal["hidden", "body", "hidden_body", "full", "pasted"]
 REGION_NAMES: tuple[str, ...] = get_args(RegionName)
+
+
+def checked_regions(regions: Sequence[str]) -> tuple[str, ...]:
+    """Gives the names of regions as a tuple.
+
+    Raises:
+        ValueError: for an unknown name, none, or one given twice.
+    """
+    if isinstance(regions, str) or not regions or set(regions) - set(REGION_NAMES) or len(set(regions)) < len(regions):
+        raise ValueError(f"regions={regions!r}: expected a list of one or more of {', '.join(REGION_NAMES)}, each once.")
+    return tuple(regions)
 
 
 def region_voxels(
@@ -24,9 +38,9 @@ def region_voxels(
     """Marks the voxels of a region.
 
     Args:
-        name: one of ``hidden``, ``body``, ``hidden_body``.
+        name: one of ``hidden``, ``body``, ``hidden_body``, ``full``, ``pasted``.
         hidden: bool, shape (B, gi, gj, gk), the patches the encoder did not see.
-        body: bool, shape (B, 1, D, H, W), the voxels of the body; None will do for ``hidden``.
+        body: bool, shape (B, 1, D, H, W), the voxels of the body; None will do for regions without body in their name.
         target: bool, shape (B, gi, gj, gk), the patches that were decoded and are scored.
         patch_size: voxels per patch on each axis.
 
@@ -44,8 +58,8 @@ def region_voxels(
     """
     if name not in REGION_NAMES:
         raise ValueError(f"region {name!r} is unknown: expected one of {', '.join(REGION_NAMES)}.")
-    scored = tokens_to_voxels(hidden & target, patch_size)
-    if name == "hidden":
+    scored = tokens_to_voxels(target if name in ("full", "pasted") else hidden & target, patch_size)
+    if name in ("hidden", "full", "pasted"):
         return scored
     if body is None:
         raise ValueError(f"region {name!r} needs the body mask: found none. Add the key 'body' to the validation data.")
@@ -55,3 +69,31 @@ def region_voxels(
             f"{tuple(patch_size)} voxels covers {tuple(scored.shape)}. Crop both from the same superpatch."
         )
     return body.bool() if name == "body" else scored & body.bool()
+
+
+def complete_volume(
+    region: str,
+    prediction: torch.Tensor,
+    image: torch.Tensor,
+    hidden: torch.Tensor,
+    target: torch.Tensor,
+    patch_size: Triple,
+) -> torch.Tensor:
+    """Gives the volume on which metrics that look at a voxel's surroundings judge a region.
+
+    It is the pasted volume (predictions at hidden target patches, the image everywhere else), for ``full`` the raw output. Where
+    nothing was decoded the image stands in both: the edge of what was decoded is no fault of the prediction.
+
+    Args:
+        region: one of :data:`REGION_NAMES`.
+        prediction: shape (B, 1, D, H, W).
+        image: the truth, same shape.
+        hidden: bool, shape (B, gi, gj, gk).
+        target: bool, same shape.
+        patch_size: voxels per patch on each axis.
+
+    Returns:
+        Shape (B, 1, D, H, W).
+    """
+    predicted = target if region == "full" else hidden & target
+    return torch.where(tokens_to_voxels(predicted, patch_size), prediction, image)

@@ -9,6 +9,7 @@ import torch.multiprocessing as mp
 from ignite.engine import Engine
 from monai.engines import SupervisedEvaluator
 
+from maesil_monai.geometry import tokens_to_voxels
 from maesil_monai.metrics import PooledPSNR, ReconstructionMetric, is_better, pred_and_label
 
 GRID, PATCH, SHAPE = (2, 1, 3), (4, 8, 4), (8, 8, 12)
@@ -121,6 +122,46 @@ def test_a_nan_prediction_spoils_the_regions_it_lies_in_and_no_other() -> None:
     assert metric.aggregate()["psnr_hidden_body"] == pytest.approx(20.0, abs=1e-4)
 
 
+def test_pasted_gives_visible_voxels_no_error_and_full_that_of_the_raw_output() -> None:
+    pred, label = _flat_error(0.1, 0)
+    label["hidden"] = torch.tensor([True, False, True, False, True, False]).reshape(1, *GRID)
+    metric = PooledPSNR(regions=("full", "pasted", "hidden"))
+    metric(pred, label)
+    found = metric.aggregate()
+    # Half of the voxels are seen: half of the squared error, 3.01 dB more.
+    assert [found["psnr_full"], found["psnr_hidden"]] == pytest.approx([20.0, 20.0], abs=1e-4)
+    assert found["psnr_pasted"] == pytest.approx(20.0 + 10 * math.log10(2), abs=1e-4)
+    assert found["mae_hu_pasted"] == pytest.approx(found["mae_hu_full"] / 2, rel=1e-6)
+    pred[:, :, :4, :, 4:8] = math.nan  # a patch that was seen
+    metric.reset()
+    metric(pred, label)
+    assert math.isnan(metric.aggregate()["psnr_full"])
+    assert metric.aggregate()["psnr_pasted"] == found["psnr_pasted"]
+
+
+def test_the_soft_tissue_error_is_that_of_voxels_whose_truth_lies_within_its_hu() -> None:
+    pred, label = _batch(3, 3, [0, 1, 0])
+    plain, soft = PooledPSNR(window_hu=WINDOW_HU), PooledPSNR(window_hu=WINDOW_HU, soft_tissue=True)
+    plain(pred, label)
+    soft(pred, label)
+    assert plain.aggregate().items() <= soft.aggregate().items()
+    hu = label["image"] * 1500 - 1000
+    error_hu = (pred - label["image"]).abs() * 1500
+    inside = (hu >= -160) & (hu <= 240) & tokens_to_voxels(label["hidden"] & label["target"], PATCH)
+    expected = [float(error_hu[[0, 2]][inside[[0, 2]]].mean()), float(error_hu[1][inside[1]].mean())]
+    assert soft.per_scan()["mae_soft_hu_hidden"].tolist() == pytest.approx(expected, rel=1e-5)
+    assert soft.names == tuple(f"{q}_{r}" for r in ("hidden_body", "hidden") for q in ("psnr", "mae_hu", "mae_soft_hu"))
+
+
+def test_a_scan_without_soft_tissue_is_left_out_of_its_mean() -> None:
+    metric = PooledPSNR(regions=("hidden",), soft_tissue=True)
+    metric(*_flat_error(0.1, 0))  # the truth is -1000 HU everywhere
+    pred, label = _flat_error(0.01, 1)
+    metric(pred + 0.5, label | {"image": label["image"] + 0.5})
+    assert metric.aggregate()["mae_soft_hu_hidden"] == pytest.approx(20.0, rel=1e-4)
+    assert math.isnan(metric.per_scan()["mae_soft_hu_hidden"][0])
+
+
 def test_nan_is_never_the_best_and_never_stays_the_best() -> None:
     assert not is_better(math.nan, -1.0)
     assert not is_better(math.nan, math.nan)
@@ -132,6 +173,8 @@ def test_wrong_arguments_are_refused() -> None:
         PooledPSNR(regions=("lung",))
     with pytest.raises(ValueError, match="lower < upper"):
         PooledPSNR(window_hu=(500, -500))
+    with pytest.raises(ValueError, match="reaches beyond"):
+        PooledPSNR(window_hu=(-160, 240), soft_tissue=True)
     pred, label = _flat_error(0.1, 0)
     with pytest.raises(ValueError, match="two equal shapes"):
         PooledPSNR()(pred[..., :4], label)

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from maesil_monai.metrics import REGION_NAMES, region_voxels
+from maesil_monai.metrics.regions import checked_regions, complete_volume
 
 GRID, PATCH, SHAPE = (2, 3, 1), (2, 1, 4), (4, 3, 4)
 
@@ -32,6 +33,31 @@ def test_hidden_body_is_the_part_of_the_hidden_voxels_inside_the_body() -> None:
     assert region.sum() == 4
     assert region[0, 0, 1, 0].all()
     assert torch.equal(region_voxels("body", hidden, body, target, PATCH), body)
+
+
+def test_full_and_pasted_hold_all_voxels_that_are_scored_and_need_no_body() -> None:
+    hidden, _, target = _masks()
+    expected = torch.zeros(1, 1, *SHAPE, dtype=torch.bool)
+    expected[0, 0, 0:2, 0:1, 0:4] = True  # hidden and scored
+    expected[0, 0, 2:4, 0:1, 0:4] = True  # seen and scored
+    for name in ("full", "pasted"):
+        assert torch.equal(region_voxels(name, hidden, None, target, PATCH), expected)
+
+
+def test_the_image_stands_where_nothing_was_decoded_and_in_pasted_volumes_where_it_was_seen() -> None:
+    hidden, _, target = _masks()
+    image, pred = torch.zeros(1, 1, *SHAPE), torch.ones(1, 1, *SHAPE)
+    for name in REGION_NAMES:
+        volume = complete_volume(name, pred, image, hidden, target, PATCH)
+        predicted = region_voxels("full" if name == "full" else "hidden", hidden, None, target, PATCH)
+        assert torch.equal(volume, predicted.float())
+
+
+def test_regions_are_a_list_of_known_names_each_once() -> None:
+    assert checked_regions(["full", "hidden"]) == ("full", "hidden")
+    for wrong in ((), ("lung",), ("hidden", "hidden"), "hidden"):
+        with pytest.raises(ValueError, match="hidden_body, full, pasted"):
+            checked_regions(wrong)
 
 
 def test_an_unknown_region_is_refused_with_the_known_ones() -> None:
