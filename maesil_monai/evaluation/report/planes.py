@@ -1,0 +1,48 @@
+"""The error inside the hidden block and in the surviving planes: the block is what dual masking makes hard."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+
+from maesil_monai.evaluation.report.results import UNIFIED, Results
+from maesil_monai.evaluation.report.systems import MAESIL, METRICS, System
+from maesil_monai.evaluation.report.tables import Cell, Row, Table
+
+PLANES = ("block", "surviving")
+
+
+def planes_table(results: Results) -> Table | None:
+    """Mean absolute error in HU by kind of plane; None without such rows.
+
+    Distances are pooled by their voxels within a collection, then collections are averaged.
+    """
+    pooled: dict[tuple[System, str], dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    for row in results.content.get("by_distance") or ():
+        known = row.get("planes") in PLANES and row["mae_hu"] is not None and row["num_voxels"]
+        if known and row["evaluation_rule"] == results.rule and row["dataset"] != UNIFIED:
+            system = results.system(row["model"], row["training_rule"])
+            pooled[system, row["planes"]][row["dataset"]].append((row["mae_hu"], row["num_voxels"]))
+    if not pooled:
+        return None
+    means = {key: _mean(list(map(_weighted, rows.values()))) for key, rows in pooled.items()}
+    systems = sorted({system for system, _ in pooled if system.group != "whole"}, key=lambda system: system.order)
+    best = {plane: min((value for (_, kind), value in means.items() if kind == plane), default=math.nan) for plane in PLANES}
+    rows = []
+    for system in systems:
+        cells = [Cell(system.label, number=False)]
+        for plane in PLANES:
+            value = means.get((system, plane))
+            text = "-" if value is None else METRICS["mae_hu"].text(value)
+            cells.append(Cell(text, best=value is not None and value == best[plane]))
+        rows.append(Row(cells, "own" if system == MAESIL else ""))
+    head = ("model (training rule)", "planes of the hidden block", "surviving planes")
+    return Table(f"Mean absolute error in HU on hidden_body by kind of plane, rule {results.rule}", head, rows)
+
+
+def _weighted(rows: list[tuple[float, float]]) -> float:
+    return math.fsum(error * count for error, count in rows) / math.fsum(count for _, count in rows)
+
+
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)

@@ -1,0 +1,232 @@
+"""Tables II and III in our protocol and in the paper's, and the matrix of training rule by evaluation rule.
+
+The two protocols stand in tables of their own and are never averaged into one another.
+
+Source: MAESIL tables II and III.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from maesil_monai.evaluation.report.results import HEADLINE_REGION, UNIFIED, Measured, Results
+from maesil_monai.evaluation.report.systems import GROUPS, MAESIL, METRICS, PAPER_TABLE_2, PAPER_TABLE_3, Metric, System
+from maesil_monai.evaluation.report.tables import Cell, Row, Table
+from maesil_monai.evaluation.report.verdict import RANKED, best_baseline, interval_text, lost_metrics
+
+NO_ROW = "-"
+_PAPER_REGIONS = ("pasted", "full", "hidden")
+_PAPER_NOTE = (
+    "The paper's numbers are printed as it gives them: from other data, without a stated window, region, split or bottleneck. "
+    "They stand here for orientation, not for comparison."
+)
+
+
+def table2_ours(results: Results, dataset: str) -> Table:
+    """Table II in our protocol: all systems on ``hidden_body`` under rule ``total``, with the distance to the best baseline."""
+    metrics = list(METRICS.values())
+    best = {metric.key: _best(results, metric, dataset) for metric in metrics}
+    trivial = best_baseline(results, METRICS["psnr"], dataset)
+    rows, group = [], ""
+    for system in results.systems:
+        lost = lost_metrics(results, system, dataset)
+        cells = [Cell(system.label, number=False)]
+        for metric in metrics:
+            found = results.find(system, metric.key, dataset=dataset)
+            is_best, compared = system == best[metric.key], system.group != "whole"
+            cells.append(value_cell(results, metric, found, best=is_best, worse=metric in lost, compared=compared))
+        cells += [_against(results, system, trivial, dataset, lost), *_facts(results, system, dataset)]
+        loses = any(metric.key == "psnr" for metric in lost)
+        mark = "loses" if loses else "own" if system == MAESIL else ""
+        rows.append(Row(cells, mark, "" if system.group == group else GROUPS[system.group]))
+        group = system.group
+    heads = [_heading(metric) for metric in metrics]
+    return Table(
+        f"Table II in our protocol, {dataset_words(results, dataset)}",
+        (
+            "model (training rule)",
+            *heads,
+            "PSNR against the best baseline",
+            "patients",
+            "seeds",
+            "parameters",
+            "latents per voxel",
+        ),
+        rows,
+        ["Bold: the best of those that inpaint, baselines included.", *_reasons(results, metrics, HEADLINE_REGION)],
+    )
+
+
+def table2_paper(results: Results, dataset: str) -> Table:
+    """Table II as the paper does it: autoencoders see the whole input, the others are reported three ways.
+
+    The paper's own numbers, of its unified set, stand beside the headline's collections alone.
+
+    MAESIL's variants, masked autoencoders and baselines are not the paper's: :func:`table2_ours` has them.
+    """
+    rows, group, cited = [], "", set()
+    compared = {system.base for system in results.systems}
+    cites = dataset == results.headline_dataset
+    for system in results.of_group("inpainting", "whole"):
+        if system.is_masked_autoencoder or (system != MAESIL and system.base == MAESIL.model):
+            continue
+        for region in ("full",) if system.group == "whole" else _PAPER_REGIONS:
+            found = [results.find(system, key, region, dataset) for key in RANKED]
+            if not any(found):
+                continue
+            cells = [Cell(system.label, number=False), Cell(region, number=False)]
+            cells += [
+                value_cell(results, METRICS[key], value, region, compared=False) for key, value in zip(RANKED, found, strict=True)
+            ]
+            family = system.base.partition("_")[0] if system.group == "whole" else system.base
+            # Once for each: at 1/64 where that was compared, for the paper does not give its bottleneck.
+            elsewhere = family in cited or (family in compared and system.base != family)
+            paper = {} if elsewhere else PAPER_TABLE_2.get(family, {})
+            cited |= {family} if paper else set()
+            cells += [Cell(f"{paper[key]:g}" if paper else NO_ROW) for key in RANKED if cites]
+            mark = "own" if system == MAESIL else ""
+            rows.append(Row(cells, mark, "" if system.group == group else GROUPS[system.group]))
+            group = system.group
+    metrics = [METRICS[key] for key in RANKED]
+    notes = [
+        "pasted: visible voxels are copied from the input and count as right. full: raw output everywhere. "
+        "hidden: hidden patches only.",
+        *([_PAPER_NOTE] if cites else []),
+        *_reasons(results, metrics, "full"),
+    ]
+    head = ["model (training rule)", "region", *map(_heading, metrics)]
+    head += [f"the paper's {metric.label}" for metric in metrics if cites]
+    return Table(f"Table II in the paper's protocol, {dataset_words(results, dataset)}", head, rows, notes)
+
+
+def table3(results: Results) -> Table:
+    """Table III: PSNR of MAESIL per collection, in both protocols, beside the best baseline's and the paper's."""
+    psnr = METRICS["psnr"]
+    rows = []
+    for dataset in results.datasets:
+        best = best_baseline(results, psnr, dataset)
+        regions = (HEADLINE_REGION, *_PAPER_REGIONS)
+        values = [value_cell(results, psnr, results.find(MAESIL, "psnr", region, dataset), region) for region in regions]
+        trivial = Cell(psnr.text(best[1]), words=best[0].label) if best else Cell(NO_ROW)
+        published = next((v for name, v in PAPER_TABLE_3.items() if dataset.lower().replace("-", "").startswith(name)), None)
+        paper = PAPER_TABLE_2["maesil"]["psnr"] if dataset == UNIFIED else published
+        cells = [Cell(dataset_words(results, dataset), number=False), values[0], trivial, *values[1:]]
+        rows.append(Row([*cells, Cell(NO_ROW if paper is None else psnr.text(paper))], "own" if dataset == UNIFIED else ""))
+    head = (
+        "collection",
+        "our protocol: hidden_body",
+        "best baseline: hidden_body",
+        *(f"paper's protocol: {region}" for region in _PAPER_REGIONS),
+        "the paper's number",
+    )
+    listed = ", ".join(f"{name} {psnr.text(value)}" for name, value in PAPER_TABLE_3.items())
+    notes = [f"The paper reports {listed} dB, and 30.28 dB for its unified set, which is no mean of these.", _PAPER_NOTE]
+    return Table(f"Table III: PSNR of {MAESIL.label} in dB per collection", head, rows, notes)
+
+
+def matrix(results: Results) -> Table | None:
+    """Training rule by evaluation rule: PSNR on ``hidden_body``; None if there is one evaluation rule only."""
+    psnr, rules = METRICS["psnr"], results.evaluation_rules
+    systems = [system for system in results.of_group("inpainting") if system.training_rule]
+    if len(rules) < 2 or not systems:
+        return None
+    found = {rule: [results.find(system, "psnr", rule=rule) for system in systems] for rule in rules}
+    best = {rule: max((v.mean for v in values if v and v.mean is not None), default=None) for rule, values in found.items()}
+    rows = []
+    for number, system in enumerate(systems):
+        values = [found[rule][number] for rule in rules]
+        if sum(value is not None for value in values) < 2:
+            continue  # judged under one rule only: Table II has it
+        cells = [
+            value_cell(results, psnr, value, best=value is not None and value.mean is not None and value.mean == best[rule])
+            for rule, value in zip(rules, values, strict=True)
+        ]
+        rows.append(Row([Cell(system.label, number=False), *cells], "own" if system == MAESIL else ""))
+    caption = f"Training rule by evaluation rule: PSNR in dB on hidden_body, {dataset_words(results, results.headline_dataset)}"
+    notes = ["Bold: the best under this evaluation rule. Columns differ in how much they hide: compare within a column only."]
+    return Table(caption, ("model (training rule)", *rules), rows, notes) if rows else None
+
+
+def value_cell(
+    results: Results,
+    metric: Metric,
+    value: Measured | None,
+    region: str = HEADLINE_REGION,
+    best: bool = False,
+    worse: bool = False,
+    compared: bool = True,
+) -> Cell:
+    """Makes the cell of a measurement; where there is no number it says which kind of nothing it is.
+
+    Args:
+        results: for the reason.
+        metric: what is shown.
+        value: the measurement, if there is a row.
+        region: for the reason.
+        best, worse: how it is marked.
+        compared: shows the difference to MAESIL.
+    """
+    why = results.why_not(metric.key, region)
+    if value is None or value.mean is None:
+        return Cell("not measured" if why else NO_ROW if value is None else "not defined")
+    difference = "" if value.difference is None or not compared else metric.text(value.difference, True)
+    between = interval_text(metric, value, difference=True) if difference else ""
+    sign = value.sign * (1 if metric.higher_better else -1)
+    interval = interval_text(metric, value) or ("n = 1" if value.num_patients == 1 else "")
+    return Cell(
+        metric.text(value.mean), interval, difference=f"{difference} {between}".strip(), sign=sign, best=best, worse=worse
+    )
+
+
+def dataset_words(results: Results, dataset: str) -> str:
+    """Names a collection with its number of patients."""
+    count = results.num_patients(dataset)
+    patients = "n = 1: one patient, no interval" if count == 1 else f"{count} patients"
+    return f"mean over collections ({patients})" if dataset == UNIFIED else f"{dataset} ({patients})"
+
+
+def _heading(metric: Metric) -> str:
+    return f"{metric.label} ({metric.unit})" if metric.unit else metric.label
+
+
+def _best(results: Results, metric: Metric, dataset: str) -> System | None:
+    """Picks the best system that inpaints or learns nothing, for bold print."""
+    best: tuple[System, float] | None = None
+    for system in results.of_group("inpainting", "baseline"):
+        found = results.find(system, metric.key, dataset=dataset)
+        if found is not None and found.mean is not None and (best is None or metric.better(found.mean, best[1])):
+            best = system, found.mean
+    return best[0] if best else None
+
+
+def _against(
+    results: Results, system: System, trivial: tuple[System, float] | None, dataset: str, lost: Sequence[Metric]
+) -> Cell:
+    psnr = METRICS["psnr"]
+    found = results.find(system, "psnr", dataset=dataset)
+    if trivial is None or found is None or found.mean is None:
+        return Cell(NO_ROW)
+    words = f"loses in {', '.join(metric.label for metric in lost)}" if lost else ""
+    return Cell(psnr.text(found.mean - trivial[1], True), words=words, worse=psnr in lost)
+
+
+def _facts(results: Results, system: System, dataset: str) -> list[Cell]:
+    found = results.find(system, "psnr", dataset=dataset)
+    parameters = results.fact(system, "parameters")
+    latents = system.latents or results.fact(system, "latent_values_per_voxel")
+    return [
+        Cell(str(found.num_patients) if found else NO_ROW),
+        Cell(", ".join(map(str, found.seeds)) if found and found.seeds else NO_ROW),
+        Cell(f"{parameters:,}" if parameters is not None else NO_ROW),
+        Cell(f"{latents:.3g}" if isinstance(latents, float) else str(latents or NO_ROW)),
+    ]
+
+
+def _reasons(results: Results, metrics: Sequence[Metric], region: str) -> list[str]:
+    """Says for each metric of a table why it was not measured, and what an empty cell means."""
+    reasons = [f"{metric.label} not measured: {why}" for metric in metrics if (why := results.why_not(metric.key, region))]
+    return [
+        *reasons,
+        "A dash: no part of this comparison. n = 1: one patient, no interval.",
+        f"Mask rule of the evaluation: {results.rule}.",
+    ]
