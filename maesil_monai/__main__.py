@@ -1,8 +1,10 @@
-"""The command line: ``python -m maesil_monai check | prepare | phantom``; ``COMMAND --help`` says more."""
+"""The command line: ``python -m maesil_monai check | prepare | phantom | compare``; ``COMMAND --help`` says more."""
 
 from __future__ import annotations
 
+import shlex
 import sys
+from pathlib import Path
 from typing import Any
 
 import fire
@@ -129,6 +131,86 @@ def phantom(output: str, num_scans: int = 4, seed: int = 0, size: str = "tiny") 
     print(f"Wrote {output}/btcv, {output}/lidc and {output}/totalsegmentator.")
 
 
+def compare(
+    store: str,
+    output: str,
+    models: str | tuple[str, ...] | None = None,
+    checkpoints: str | tuple[str, ...] | None = None,
+    train: bool = False,
+    overlay: str | None = None,
+    seeds: int | tuple[int, ...] = 0,
+    rules: str | tuple[str, ...] | None = None,
+    learning_rates: float | tuple[float, ...] = (),
+    search_share: float = 0.2,
+    section: str = "test",
+    ablate: bool = False,
+    leave_out: str = "",
+    max_superpatches: int = 0,
+    figures: int = 1,
+    bundle: str | None = None,
+) -> None:
+    """Compares systems on a store's held-out scans, by the same masks for all: results.json, table2.md, table3.md, report.html.
+
+    A second call with the same OUTPUT goes on where the first was stopped, and adds models or seeds to it.
+
+    Args:
+        store: a store of `prepare`, or a folder with a data list that names a test split.
+        output: folder of the comparison.
+        models: MODEL[@RULE][+KEY=VALUE...], separated by commas; MODEL is an overlay in bundle/configs/models.
+        checkpoints: MODEL=FILE, separated by commas: weights that are there; of several of a model each counts as a seed.
+        train: train the models that have no weights.
+        overlay: configuration between train.json and the models' overlays, such as bundle/configs/comparison_small.json.
+        seeds: of the trainings, separated by commas.
+        rules: mask rules of the evaluation, separated by commas; under the first, every metric is measured.
+        learning_rates: three rates, say, of which each trained model gets its best, found in short runs on validation.
+        search_share: length of a short run as a share of a whole one.
+        section: test, or validation for choices.
+        ablate: also train and judge MAESIL with other superpatches, rules, ratios and decoders.
+        leave_out: collection that is not trained on, and alone is judged.
+        max_superpatches: superpatches that are judged; 0 for all.
+        figures: scans of each collection that pictures are made of.
+        bundle: folder of the bundle, where it is neither in the working directory nor beside the package.
+    """
+    import logging
+
+    from maesil_monai.evaluation.comparison.ablations import ablations
+    from maesil_monai.evaluation.comparison.bundle_files import BundleFiles
+    from maesil_monai.evaluation.comparison.compare import MODELS, Request
+    from maesil_monai.evaluation.comparison.compare import compare as compare_systems
+    from maesil_monai.evaluation.comparison.entry import RULES, Entry
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    files = BundleFiles.find(bundle, overlay)
+    weights: dict[str, list[Path]] = {}
+    for text in _texts(checkpoints):
+        name, sign, file = text.rpartition("=")
+        if not sign:
+            raise ValueError(f"checkpoint {text!r}: expected MODEL=FILE.")
+        weights.setdefault(name, []).append(Path(file))
+    names = _texts(models) or (list(weights) if weights and not train else list(MODELS))
+    entries = [Entry.parse(name) for name in names]
+    if ablate:
+        entries += [entry for entry in ablations(files) if entry not in entries]
+    request = Request(
+        store=str(store),
+        output=Path(str(output)),
+        entries=tuple(entries),
+        checkpoints=weights,
+        train=train,
+        seeds=tuple(int(seed) for seed in _texts(seeds)),
+        rules=tuple(_texts(rules)) or RULES,
+        learning_rates=tuple(float(rate) for rate in _texts(learning_rates)),
+        search_share=search_share,
+        section=section,
+        leave_out=str(leave_out),
+        max_superpatches=max_superpatches,
+        figures_per_dataset=figures,
+        command=_command(),
+    )
+    for written in compare_systems(request, files):
+        print(f"Wrote {written}")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Runs a command; an error of data or settings is one line on the error stream and exit code 1.
 
@@ -136,7 +218,9 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: instead of the process's own.
     """
     try:
-        fire.Fire({"check": check, "prepare": prepare, "phantom": phantom}, command=arguments, name="maesil_monai")
+        fire.Fire(
+            {"check": check, "compare": compare, "phantom": phantom, "prepare": prepare}, command=arguments, name="maesil_monai"
+        )
     except Exception as error:
         from maesil_monai.plain_errors import clear_error
 
@@ -150,6 +234,21 @@ def main(arguments: list[str] | None = None) -> None:
 def _path(value: Any) -> str | None:
     """Turns what fire took for a number back into the name that it is."""
     return None if value is None else str(value)
+
+
+def _command() -> str:
+    """Gives what was typed; empty where these functions are called by a program of another name."""
+    is_typed = Path(sys.argv[0]).parts[-2:] == ("maesil_monai", "__main__.py")
+    return shlex.join(["python", "-m", "maesil_monai", *sys.argv[1:]]) if is_typed else ""
+
+
+def _texts(values: Any) -> list[str]:
+    """Parts a list with commas, which fire may have read as a tuple, a number or a text."""
+    if values is None:
+        return []
+    if not isinstance(values, (tuple, list)):
+        values = str(values).split(",")
+    return [text for value in values for text in str(value).strip().split(",") if text]
 
 
 if __name__ == "__main__":

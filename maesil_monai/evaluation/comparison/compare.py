@@ -1,0 +1,175 @@
+"""The comparison from end to end: train what has no weights, judge everything on the same masks, write tables and report.
+
+Everything lands in one folder, and a second call goes on where the first was stopped: runs that are trained and scores that are
+there are kept. Calls with other models or seeds add to the folder; the report is of all that is in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from maesil_monai.data.catalog import build_datalist, data_hash
+from maesil_monai.evaluation.comparison.bundle_files import BundleFiles
+from maesil_monai.evaluation.comparison.entry import RULES, Entry
+from maesil_monai.evaluation.comparison.judge import Judge
+from maesil_monai.evaluation.comparison.pipeline import Split
+from maesil_monai.evaluation.comparison.summary import COMMANDS_NAME, write_results
+from maesil_monai.evaluation.comparison.training import Trainer
+from maesil_monai.evaluation.json_files import write_json
+from maesil_monai.whole_files import write_whole
+
+logger = logging.getLogger(__name__)
+
+MODELS = (
+    "maesil",
+    "mae",
+    "hi_end_mae",
+    "hi_end_mae@total",
+    "medmae",
+    "ae",
+    "vae",
+    "vqvae",
+    "ae_masked",
+    "vae_masked",
+    "vqvae_masked",
+)
+PLAN_NAME = "plan.json"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a comparison.
+
+    Args:
+        store: store or folder with a data list that names a test split.
+        output: folder of the comparison.
+        entries: what is compared beside the trivial baselines.
+        checkpoints: weights of entries, by their text; each file is one seed.
+        train: train entries that have no weights.
+        seeds: of the trainings.
+        rules: mask rules of the evaluation; the first is the headline, under which every metric is measured.
+        learning_rates: rates that are tried in short runs of every trained entry; empty trains at the overlays' own.
+        search_share: length of a short run as a share of a whole one.
+        section: ``test``, or ``validation`` for choices.
+        leave_out: collection that is not trained on and the only one to be judged; empty for none.
+        max_superpatches: superpatches that are judged, 0 for all.
+        figures_per_dataset: scans of each collection that pictures are made of.
+        command: what was typed, for the report.
+    """
+
+    store: str
+    output: Path
+    entries: tuple[Entry, ...]
+    checkpoints: Mapping[str, Sequence[Path]]
+    train: bool = False
+    seeds: tuple[int, ...] = (0,)
+    rules: tuple[str, ...] = RULES
+    learning_rates: tuple[float, ...] = ()
+    search_share: float = 0.2
+    section: str = "test"
+    leave_out: str = ""
+    max_superpatches: int = 0
+    figures_per_dataset: int = 1
+    command: str = ""
+
+
+def compare(request: Request, bundle: BundleFiles) -> list[Path]:
+    """Runs a comparison.
+
+    Args:
+        request: what to compare, on what.
+        bundle: the configurations to train and judge with.
+
+    Returns:
+        The files of the result: ``results.json``, ``table2.md``, ``table3.md``, ``report.html``.
+
+    Raises:
+        ValueError: for an unknown model, rule or collection, an entry without weights that is not to be trained, or a folder
+            that holds a comparison with other settings.
+        BadVolume: if the store cannot be read or has no such split.
+        BadCheckpoint: for weights of another model.
+        ChildProcessError: if a training fails; the others are kept.
+
+    Source: MAESIL section IV, tables II and III.
+    """
+    unknown = [rule for rule in request.rules if rule not in RULES]
+    if unknown or not request.rules:
+        raise ValueError(f"rules={request.rules}: expected one or more of {', '.join(RULES)}.")
+    entries = tuple(bundle.with_rule(entry) for entry in request.entries)  # refuses unknown models before anything is done
+    weights = {str(bundle.with_rule(Entry.parse(name))): list(files) for name, files in request.checkpoints.items()}
+    strange = [name for name in weights if name not in map(str, entries)]
+    if strange:
+        raise ValueError(
+            f"checkpoints of {', '.join(strange)}: expected models of the comparison, {', '.join(map(str, entries))}."
+        )
+    missing = [str(entry) for entry in entries if str(entry) not in weights]
+    if missing and not request.train:
+        raise ValueError(f"no weights for {', '.join(missing)}: name them (--checkpoints MODEL=FILE,...) or add --train.")
+    split = Split(request.store, request.section, request.leave_out, request.max_superpatches)
+    plan = _agree(request, bundle, split)
+    trainer = Trainer(bundle, request.store, request.output, request.leave_out)
+    judge = Judge(bundle, split, request.output, plan, request.rules, request.figures_per_dataset)
+    judge.baselines()
+    for entry in entries:
+        files = weights.get(str(entry))
+        if files is None:
+            rate = _rate(request, trainer, entry)
+            files = [trainer.train(entry, seed, rate) / "model.pt" for seed in request.seeds]
+        for seed, file in zip(request.seeds if str(entry) not in weights else range(len(files)), files, strict=True):
+            judge.run(entry, seed, file)
+    return write_results(request.output, plan, bundle, split)
+
+
+def _rate(request: Request, trainer: Trainer, entry: Entry) -> float | None:
+    """Gives the learning rate of an entry: chosen by the search, once, or None for the overlays' own."""
+    if not request.learning_rates:
+        return None
+    file = request.output / "search.json"
+    rows: list[dict[str, Any]] = json.loads(file.read_text())["rows"] if file.is_file() else []
+    chosen = [row["learning_rate"] for row in rows if row["model"] == str(entry) and row["chosen"]]
+    if chosen:
+        return float(chosen[0])
+    rate, tried = trainer.search(entry, request.learning_rates, request.search_share)
+    write_json(file, {"rows": rows + tried})
+    logger.info("learning rate of %s: %g", entry, rate)
+    return rate
+
+
+def _agree(request: Request, bundle: BundleFiles, split: Split) -> dict[str, Any]:
+    """Writes what everything in the folder has in common, or refuses a folder that has something else in common."""
+    judged = build_datalist(request.store, request.section, dataset=request.leave_out)  # type: ignore[arg-type]
+    plan: dict[str, Any] = {
+        "split": {key: value for key, value in asdict(split).items() if key != "store"},
+        "headline_rule": request.rules[0],
+        "learning_rates": list(request.learning_rates),
+        "search_share": request.search_share,
+        "overlay_sha256": [hashlib.sha256(file.read_bytes()).hexdigest() for file in bundle.overlay],
+        "judged_scans": len(judged),
+        "judged_sha256": data_hash(judged),
+        "training_sha256": data_hash(build_datalist(request.store, "training", leave_out=request.leave_out)),
+    }
+    file = request.output / PLAN_NAME
+    if file.is_file():
+        earlier = json.loads(file.read_text())
+        differing = [key for key in plan if earlier.get(key) != plan[key]]
+        if differing:
+            raise ValueError(
+                f"{request.output} holds a comparison with another {', '.join(differing)}, and one folder holds only what can be "
+                "compared. Choose another --output."
+            )
+    write_json(file, plan)
+    _note(request.output / COMMANDS_NAME, request.command)
+    return plan
+
+
+def _note(file: Path, command: str) -> None:
+    """Keeps every command once, in order."""
+    earlier = file.read_text().splitlines() if file.is_file() else []
+    if command and command not in earlier:
+        write_whole(file, "".join(f"{line}\n" for line in [*earlier, command]))

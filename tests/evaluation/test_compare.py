@@ -1,0 +1,201 @@
+"""The comparison from end to end: one command on a store of phantoms, every system, tiny sizes."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maesil_monai.__main__ import main
+from maesil_monai.data.prepare import prepare
+from maesil_monai.evaluation.comparison import training
+from maesil_monai.phantom.layouts import write_layouts
+
+SYSTEMS = ("maesil", "mae", "hi_end_mae", "medmae", "ae", "vae", "vqvae")
+TRIVIAL = ("mean_of_visible", "interpolate_axial", "nearest_visible_patch", "mean_training_volume")
+# Superpatches of 32 voxels, the smallest that LPIPS takes; two optimiser steps an epoch.
+TINY: dict[str, Any] = {
+    "preset": "tiny",
+    "cube_size": 64,
+    "superpatch_size": 32,
+    "batch_size": 4,
+    "accumulation": 1,
+    "superpatches_per_epoch": 8,
+    "max_epochs": 2,
+    "val_interval": 2,
+    "val_superpatches": 4,
+    "warmup_steps": 1,
+    "learning_rate": 1e-3,
+    "learning_rate_batch": 0,
+    "num_panels": 0,
+    "num_workers": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three collections; of each the last two scans test and the one before them validates."""
+    folder = tmp_path_factory.mktemp("phantoms")
+    raw = write_layouts(folder / "raw", num_scans=4, seed=3, size="tiny")
+    prepare(folder / "store", raw["btcv"], raw["lidc"], raw["totalsegmentator"], pseudonyms=False, thumbnails="none")
+    file = folder / "store" / "datalist.json"
+    lists = json.loads(file.read_text())
+    sides = ("training", "validation", "test")
+    rows = [row for side in sides for row in lists[side]]
+    lists.update({side: [] for side in sides})
+    for dataset in ("btcv", "lidc", "totalsegmentator"):
+        own = [row for row in rows if row["dataset"] == dataset]
+        for side, part in zip(sides, (own[:-3], own[-3:-2], own[-2:]), strict=True):
+            lists[side] += part
+    file.write_text(json.dumps(lists))
+    return folder / "store"
+
+
+@pytest.fixture(scope="module")
+def overlay(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("overlay") / "tiny.json"
+    file.write_text(json.dumps(TINY))
+    return file
+
+
+@pytest.fixture(autouse=True)
+def _no_download(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    if "MAESIL_LPIPS_WEIGHTS" not in os.environ:
+        monkeypatch.setenv("MAESIL_LPIPS_WEIGHTS", str(tmp_path_factory.getbasetemp() / "no_weights"))
+
+
+def _compare(store: Path, output: Path, overlay: Path, **options: Any) -> None:
+    words = ["compare", "--store", str(store), "--output", str(output), "--overlay", str(overlay), "--max_superpatches", "6"]
+    for key, value in options.items():
+        words += [f"--{key}", str(value)]
+    main(words)
+
+
+@pytest.fixture(scope="module")
+def compared(store: Path, overlay: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("comparison")
+    with pytest.MonkeyPatch.context() as patch:
+        if "MAESIL_LPIPS_WEIGHTS" not in os.environ:
+            patch.setenv("MAESIL_LPIPS_WEIGHTS", str(output / "no_weights"))
+        _compare(store, output, overlay, models=",".join(SYSTEMS), train=True, rules="total,random")
+    return output
+
+
+def _rows(output: Path, **wanted: Any) -> list[dict[str, Any]]:
+    rows = json.loads((output / "results.json").read_text())["rows"]
+    return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+
+
+def test_every_system_and_baseline_stands_in_one_table(compared: Path) -> None:
+    rows = _rows(compared, evaluation_rule="total", region="hidden_body", metric="psnr", dataset="unified")
+    assert {row["model"] for row in rows} == {*SYSTEMS, *TRIVIAL}
+    assert all(row["mean"] is not None and row["low"] <= row["mean"] <= row["high"] for row in rows)
+    rules = {row["model"]: row["training_rule"] for row in rows}
+    assert (rules["maesil"], rules["mae"], rules["medmae"], rules["mean_of_visible"]) == ("total", "random", "plane", None)
+    for name in ("table2.md", "table3.md", "report.html"):
+        text = (compared / name).read_text()
+        assert len(text) > 200
+    table = (compared / "table2.md").read_text()
+    for model in ("VQ-VAE", "Hi-End-MAE", "MedMAE"):
+        assert model in table
+
+
+def test_the_headline_rule_has_every_metric_and_the_others_have_errors(compared: Path) -> None:
+    total = {(row["metric"], row["region"]) for row in _rows(compared, model="maesil", evaluation_rule="total")}
+    assert {(metric, "hidden_body") for metric in ("psnr", "mae_hu", "mae_soft_hu", "ssim", "lpips")} <= total
+    assert {("psnr", "full"), ("psnr", "pasted"), ("blockiness", ""), ("blockiness", "truth")} <= total
+    # Three quarters are hidden and the rest is pasted: the error over all voxels is 3/4 of that over the hidden ones.
+    found = {
+        region: _rows(compared, model="mean_of_visible", evaluation_rule="total", metric="psnr", region=region, dataset="lidc")
+        for region in ("hidden", "pasted")
+    }
+    gap = found["pasted"][0]["mean"] - found["hidden"][0]["mean"]
+    assert gap == pytest.approx(10 * math.log10(4 / 3), abs=1e-4)
+    random = {row["metric"] for row in _rows(compared, model="maesil", evaluation_rule="random")}
+    assert random == {"psnr", "mae_hu", "mae_soft_hu"}
+
+
+def test_lpips_is_measured_or_its_reason_is_told(compared: Path) -> None:
+    (row,) = _rows(compared, model="maesil", evaluation_rule="total", metric="lpips", region="hidden_body", dataset="unified")
+    reasons = json.loads((compared / "results.json").read_text())["not_measured"]
+    assert (row["mean"] is None) == ("lpips" in reasons)
+
+
+def test_all_methods_are_judged_on_the_same_scans_and_superpatches(compared: Path) -> None:
+    files = sorted((compared / "scores").glob("*/total.json"))
+    assert len(files) == len(SYSTEMS) + len(TRIVIAL)
+    cases = {tuple(scan["case_id"] for scan in json.loads(file.read_text())["scans"]) for file in files}
+    assert len(cases) == 1
+    # The truth's blockiness depends on the superpatches and masks alone.
+    truths = {tuple(scan["blockiness_truth"] for scan in json.loads(file.read_text())["scans"]) for file in files}
+    assert len(truths) == 1
+
+
+def test_a_second_call_trains_and_judges_nothing_again_and_logs_no_use(
+    compared: Path, store: Path, overlay: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "COMMAND", (sys.executable, "-c", "raise SystemExit(9)"))
+    uses = (compared / "test_uses.jsonl").read_text()
+    before = (compared / "results.json").read_text()
+    _compare(store, compared, overlay, models=",".join(SYSTEMS), train=True, rules="total,random")
+    assert (compared / "test_uses.jsonl").read_text() == uses
+    assert (compared / "results.json").read_text() == before
+    # 7 systems under 2 rules, and the baselines once under each.
+    assert len(uses.splitlines()) == 2 * len(SYSTEMS) + 2
+
+
+def test_other_settings_do_not_mix_into_a_folder(compared: Path, store: Path, overlay: Path, capsys: Any) -> None:
+    with pytest.raises(SystemExit, match="1"):
+        _compare(store, compared, overlay, models="maesil", train=True, rules="random,total")
+    assert "another headline_rule" in capsys.readouterr().err
+
+
+def test_weights_are_judged_without_training_and_those_of_another_model_are_refused(
+    compared: Path, store: Path, overlay: Path, tmp_path: Path, capsys: Any
+) -> None:
+    weights = tmp_path / "weights.pt"
+    shutil.copy(compared / "training" / "maesil@total-seed0" / "model.pt", weights)
+    _compare(store, tmp_path / "again", overlay, checkpoints=f"maesil={weights}", rules="total")
+    first, again = (
+        _rows(folder, model="maesil", evaluation_rule="total", metric="psnr", region="hidden_body", dataset="unified")[0]["mean"]
+        for folder in (compared, tmp_path / "again")
+    )
+    assert first == pytest.approx(again)
+    with pytest.raises(SystemExit, match="1"):
+        _compare(store, tmp_path / "wrong", overlay, checkpoints=f"vqvae={weights}", rules="total")
+    error = capsys.readouterr().err
+    assert str(weights) in error.splitlines()[-1]
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"models": "unet", "train": True}, "model 'unet' is unknown"),
+        ({"models": "maesil"}, "no weights for maesil@total"),
+        ({"models": "maesil", "rules": "diagonal"}, "expected one or more of total"),
+        ({"models": "maesil", "train": True, "leave_out": "amos"}, "it has btcv, lidc, totalsegmentator"),
+        ({"checkpoints": "maesil"}, "expected MODEL=FILE"),
+        ({"models": "maesil", "checkpoints": "mae=m.pt", "train": True}, "checkpoints of mae@random"),
+    ],
+)
+def test_a_bad_call_gives_one_clear_line(
+    store: Path, overlay: Path, tmp_path: Path, capsys: Any, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SystemExit, match="1"):
+        _compare(store, tmp_path / "out", overlay, **options)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+def test_a_store_without_a_test_split_is_refused(scan_folder: Path, overlay: Path, tmp_path: Path, capsys: Any) -> None:
+    with pytest.raises(SystemExit, match="1"):
+        _compare(scan_folder, tmp_path / "out", overlay, models="maesil", train=True)
+    assert "no scan for the test" in capsys.readouterr().err
