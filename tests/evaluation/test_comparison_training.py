@@ -76,6 +76,13 @@ def test_the_search_takes_the_rate_that_validates_best(trainer: Trainer) -> None
     assert {row["epochs"] for row in rows} == {10}
 
 
+def test_a_short_run_is_validated_at_its_end(trainer: Trainer) -> None:
+    _, rows = trainer.search(Entry.parse("maesil@total+max_epochs=10+val_interval=4"), (1e-3,), share=0.25)
+    # A quarter of 10 epochs are 2 (half to even), fewer than the interval.
+    run = trainer.folder / "search" / rows[0]["model"] / "0.001"
+    assert (_command(run)["--max_epochs"], _command(run)["--val_interval"]) == ("2", "2")
+
+
 def test_a_training_that_fails_names_its_log_and_its_last_line(
     trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
