@@ -143,7 +143,7 @@ EFFECTS: dict[str, tuple[Callable[[Built], Any], Any]] = {
     "save_interval": (lambda b: b.handler("train", "DurableCheckpoint").save_interval, 11),
     "val_scans": (lambda b: (len(b.get("train#data")), len(b.get("validate#scans"))), (5, 1)),
     "val_superpatches": (lambda b: len({(row["scan"], row["superpatch"]) for row in b.data}), 2),
-    "val_interval": (lambda b: b.handler("train", "ValidationHandler").interval, 3),
+    "val_interval": (lambda b: b.handler("train", "EpochValidation").interval, 3),
     "val_masks": (lambda b: len(b.data), 2),
     "num_panels": (lambda b: b.handler("validate", "PanelHandler").num_panels, 4),
     "bad_share": (lambda b: b.get("train#dataset").bad_share, 0.5),

@@ -15,7 +15,6 @@ from ignite.engine import Events
 from ignite.metrics import Average
 from monai.data import DataLoader
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
-from monai.handlers import ValidationHandler
 from monai.transforms import MapTransform, Randomizable
 from monai.utils import set_determinism
 
@@ -33,6 +32,7 @@ from maesil_monai.training.run_record import RunRecord
 from maesil_monai.training.schedule import WarmupCosine
 from maesil_monai.training.signals import StopSignal
 from maesil_monai.training.training_state import TrainingState
+from maesil_monai.training.validation import EpochValidation
 
 
 class DrawSuperpatch(Randomizable, MapTransform):
@@ -113,6 +113,7 @@ class Run:
         keep: int = 2,
         decay: float = 0.9,
         num_batches: int = 6,
+        val_interval: int = 1,
     ) -> None:
         set_determinism(7)
         self.network = TinyNetwork(width)
@@ -158,7 +159,7 @@ class Run:
                 GradientGuard(1.0, folder),
                 self.schedule,
                 self.average,
-                ValidationHandler(1, self.evaluator),
+                EpochValidation(val_interval, self.evaluator),
                 ProgressLine(2),
                 self.note,
                 *handlers,

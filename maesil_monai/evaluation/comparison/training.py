@@ -69,12 +69,10 @@ class Trainer:
         """
         settings = self.bundle.settings_of(entry)
         epochs = max(1, round(share * int(settings["max_epochs"])))
-        interval = min(epochs, int(settings["val_interval"]))
-        epochs -= epochs % interval  # the last epoch is validated
         rows: list[dict[str, Any]] = []
         for rate in rates:
             run = self.folder / "search" / str(entry) / f"{rate:g}"
-            self._run(entry, run, 0, rate, max_epochs=epochs, val_interval=interval)
+            self._run(entry, run, 0, rate, max_epochs=epochs, val_interval=epochs)
             rows.append({"model": str(entry), "learning_rate": rate, "epochs": epochs, "psnr_hidden_body": _best(run)})
         best = max(rows, key=lambda row: -math.inf if row["psnr_hidden_body"] is None else row["psnr_hidden_body"])
         return float(best["learning_rate"]), [{**row, "chosen": row is best} for row in rows]

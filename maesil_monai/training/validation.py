@@ -1,0 +1,40 @@
+"""When a run is validated."""
+
+from __future__ import annotations
+
+from ignite.engine import Engine, Events
+from monai.engines import Workflow
+from monai.handlers import ValidationHandler
+
+
+class EpochValidation(ValidationHandler):
+    """MONAI's ``ValidationHandler`` by epochs, which validates the last epoch too, whatever the interval.
+
+    Without that, a run of 3 epochs with an interval of 2 would never judge the weights it ends with, and one of 1 epoch would
+    keep its untrained weights as the best.
+
+    Args:
+        interval: epochs between two validations, 1 or more.
+        validator: the evaluator to run.
+        exec_at_start: also before the first epoch.
+
+    Raises:
+        ValueError: for an interval below 1.
+
+    Example:
+        >>> EpochValidation(interval=2).interval
+        2
+    """
+
+    def __init__(self, interval: int, validator: Workflow | None = None, exec_at_start: bool = False) -> None:
+        if interval < 1:
+            raise ValueError(f"interval={interval}: expected 1 epoch or more between two validations.")
+        super().__init__(interval, validator, epoch_level=True, exec_at_start=exec_at_start)
+
+    def attach(self, engine: Engine) -> None:
+        """Follows a MONAI trainer."""
+        super().attach(engine)
+        engine.add_event_handler(Events.EPOCH_COMPLETED(event_filter=self._is_left_over), self)
+
+    def _is_left_over(self, engine: Engine, epoch: int) -> bool:
+        return epoch == engine.state.max_epochs and epoch % self.interval != 0
