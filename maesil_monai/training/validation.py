@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ignite.engine import Engine, Events
-from monai.engines import Workflow
+from monai.engines import Evaluator
 from monai.handlers import ValidationHandler
 
 
@@ -26,7 +26,7 @@ class EpochValidation(ValidationHandler):
         2
     """
 
-    def __init__(self, interval: int, validator: Workflow | None = None, exec_at_start: bool = False) -> None:
+    def __init__(self, interval: int, validator: Evaluator | None = None, exec_at_start: bool = False) -> None:
         if interval < 1:
             raise ValueError(f"interval={interval}: expected 1 epoch or more between two validations.")
         super().__init__(interval, validator, epoch_level=True, exec_at_start=exec_at_start)

@@ -15,6 +15,8 @@ import pytest
 from maesil_monai.__main__ import main
 from maesil_monai.data.prepare import prepare
 from maesil_monai.evaluation.comparison import training
+from maesil_monai.evaluation.comparison.ablations import ablations
+from maesil_monai.evaluation.comparison.bundle_files import BundleFiles
 from maesil_monai.phantom.layouts import write_layouts
 
 SYSTEMS = ("maesil", "mae", "hi_end_mae", "medmae", "ae", "vae", "vqvae")
@@ -148,6 +150,31 @@ def test_a_second_call_trains_and_judges_nothing_again_and_logs_no_use(
     assert (compared / "results.json").read_text() == before
     # 7 systems under 2 rules, and the baselines once under each.
     assert len(uses.splitlines()) == 2 * len(SYSTEMS) + 2
+
+
+def test_a_collection_that_is_left_out_is_not_trained_on_and_alone_is_judged(store: Path, overlay: Path, tmp_path: Path) -> None:
+    _compare(store, tmp_path, overlay, models="maesil", train=True, rules="total", leave_out="lidc", learning_rates="0.001,0.003")
+    assert {row["dataset"] for row in _rows(tmp_path)} == {"lidc"}
+    # One scan of each of the two others is left for training, see the fixture.
+    records = [json.loads(file.read_text()) for file in tmp_path.glob("*/maesil@total*/**/run.json")]
+    assert [(record["data"]["num_scans"], record["configuration"]["leave_out"]) for record in records] == 3 * [(2, "lidc")]
+    tried = json.loads((tmp_path / "results.json").read_text())["search"]
+    assert sorted(row["learning_rate"] for row in tried) == [0.001, 0.003]
+    (chosen,) = (row for row in tried if row["chosen"])
+    assert chosen["psnr_hidden_body"] == max(row["psnr_hidden_body"] for row in tried)
+    record = json.loads((tmp_path / "training" / "maesil@total-seed0" / "run.json").read_text())
+    assert record["configuration"]["learning_rate"] == chosen["learning_rate"]
+
+
+@pytest.mark.long
+def test_every_ablation_is_trained_and_judged(store: Path, overlay: Path, tmp_path: Path) -> None:
+    _compare(store, tmp_path, overlay, models="maesil", train=True, rules="total", ablate=True)
+    found = {
+        (row["model"], row["training_rule"]) for row in _rows(tmp_path, metric="psnr", region="hidden_body", dataset="unified")
+    }
+    variants = {(entry.label, entry.rule) for entry in ablations(BundleFiles.find(None, overlay))}
+    assert len(variants) > 8
+    assert found == {("maesil", "total"), *variants, *((name, None) for name in TRIVIAL)}
 
 
 def test_other_settings_do_not_mix_into_a_folder(compared: Path, store: Path, overlay: Path, capsys: Any) -> None:

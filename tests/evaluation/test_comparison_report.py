@@ -147,6 +147,15 @@ def test_a_lost_comparison_is_told_as_lost(content: dict[str, Any]) -> None:
     assert "MAESIL (total)" in sentences[-1]
 
 
+def test_a_comparison_without_maesil_says_so(content: dict[str, Any]) -> None:
+    others = [row for row in content["rows"] if row["model"] != "maesil"]
+    assert verdict(Results({**content, "rows": others}))[0].endswith("MAESIL (total) was not among those compared.")
+    alone = [row for row in others if row["model"] in ("ae", *BASELINE_PSNR)]
+    assert verdict(Results({**content, "rows": alone}))[0] == (
+        "PSNR: MAESIL (total) was not among those compared, and no other model that inpaints."
+    )
+
+
 def test_nothing_measured_nothing_defined_one_patient_and_no_row_read_differently(
     content: dict[str, Any], tmp_path: Path
 ) -> None:

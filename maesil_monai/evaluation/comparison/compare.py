@@ -1,7 +1,8 @@
 """The comparison from end to end: train what has no weights, judge everything on the same masks, write tables and report.
 
 Everything lands in one folder, and a second call goes on where the first was stopped: runs that are trained and scores that are
-there are kept. Calls with other models or seeds add to the folder; the report is of all that is in it.
+there are kept. Calls with other models or seeds add to the folder, also at the same time (one for each GPU, say); the report
+is of all that is in it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from maesil_monai.evaluation.comparison.entry import RULES, Entry
 from maesil_monai.evaluation.comparison.judge import Judge
 from maesil_monai.evaluation.comparison.pipeline import Split
 from maesil_monai.evaluation.comparison.summary import COMMANDS_NAME, write_results
-from maesil_monai.evaluation.comparison.training import Trainer
+from maesil_monai.evaluation.comparison.training import RATES_NAME, SEARCH_FOLDER, Trainer
 from maesil_monai.evaluation.json_files import write_json
 from maesil_monai.whole_files import write_whole
 
@@ -130,13 +131,10 @@ def _rate(request: Request, trainer: Trainer, entry: Entry) -> float | None:
     """Gives the learning rate of an entry: chosen by the search, once, or None for the overlays' own."""
     if not request.learning_rates:
         return None
-    file = request.output / "search.json"
-    rows: list[dict[str, Any]] = json.loads(file.read_text())["rows"] if file.is_file() else []
-    chosen = [row["learning_rate"] for row in rows if row["model"] == str(entry) and row["chosen"]]
-    if chosen:
-        return float(chosen[0])
-    rate, tried = trainer.search(entry, request.learning_rates, request.search_share)
-    write_json(file, {"rows": rows + tried})
+    file = request.output / SEARCH_FOLDER / str(entry) / RATES_NAME
+    if not file.is_file():
+        write_json(file, {"rows": trainer.search(entry, request.learning_rates, request.search_share)})
+    (rate,) = (float(row["learning_rate"]) for row in json.loads(file.read_text())["rows"] if row["chosen"])
     logger.info("learning rate of %s: %g", entry, rate)
     return rate
 

@@ -15,6 +15,7 @@ from maesil_monai.evaluation.comparison.entry import Entry
 from maesil_monai.evaluation.comparison.pipeline import Pipeline, Split
 from maesil_monai.evaluation.comparison.results import Line, rows_of
 from maesil_monai.evaluation.comparison.scores import Scores
+from maesil_monai.evaluation.comparison.training import RATES_NAME, SEARCH_FOLDER
 from maesil_monai.evaluation.json_files import write_json
 from maesil_monai.evaluation.report import write_report
 from maesil_monai.training.run_record import PACKAGES, RECORD_NAME, hardware
@@ -120,7 +121,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _runs(folder: Path) -> list[Path]:
-    return sorted(file.parent for part in ("training", "search") for file in (folder / part).rglob(RECORD_NAME))
+    return sorted(file.parent for part in ("training", SEARCH_FOLDER) for file in (folder / part).rglob(RECORD_NAME))
 
 
 def _curve(run: Path) -> dict[str, Any] | None:
@@ -149,8 +150,8 @@ def _commands(folder: Path) -> list[str]:
 
 
 def _search(folder: Path) -> list[dict[str, Any]]:
-    file = folder / "search.json"
-    return json.loads(file.read_text())["rows"] if file.is_file() else []
+    files = sorted((folder / SEARCH_FOLDER).glob(f"*/{RATES_NAME}"))
+    return [row for file in files for row in json.loads(file.read_text())["rows"]]
 
 
 def _settings(bundle: BundleFiles, split: Split, rule: str) -> dict[str, Any]:

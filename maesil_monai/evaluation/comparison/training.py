@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 COMMAND = (sys.executable, "-m", "monai.bundle", "run", "training")
 LOG_NAME = "training.log"
+SEARCH_FOLDER, RATES_NAME = "search", "rates.json"
 WANTED_NAME = "wanted.json"
 _PROGRESS = re.compile(r"epoch \d+, .* min:|WARNING|ERROR|^error:")
 
@@ -56,7 +57,7 @@ class Trainer:
         """
         return self._run(entry, self.folder / "training" / f"{entry}-seed{seed}", seed, learning_rate)
 
-    def search(self, entry: Entry, rates: Sequence[float], share: float) -> tuple[float, list[dict[str, Any]]]:
+    def search(self, entry: Entry, rates: Sequence[float], share: float) -> list[dict[str, Any]]:
         """Chooses a learning rate by short runs of seed 0, on the validation scans.
 
         Args:
@@ -65,17 +66,17 @@ class Trainer:
             share: length of a short run, as a share of the epochs of a whole one, at least one epoch.
 
         Returns:
-            The best rate, and a row for each that was tried.
+            A row for each rate that was tried; the best has ``chosen``.
         """
         settings = self.bundle.settings_of(entry)
         epochs = max(1, round(share * int(settings["max_epochs"])))
         rows: list[dict[str, Any]] = []
         for rate in rates:
-            run = self.folder / "search" / str(entry) / f"{rate:g}"
+            run = self.folder / SEARCH_FOLDER / str(entry) / f"{rate:g}"
             self._run(entry, run, 0, rate, max_epochs=epochs, val_interval=epochs)
             rows.append({"model": str(entry), "learning_rate": rate, "epochs": epochs, "psnr_hidden_body": _best(run)})
         best = max(rows, key=lambda row: -math.inf if row["psnr_hidden_body"] is None else row["psnr_hidden_body"])
-        return float(best["learning_rate"]), [{**row, "chosen": row is best} for row in rows]
+        return [{**row, "chosen": row is best} for row in rows]
 
     def _run(self, entry: Entry, run: Path, seed: int, rate: float | None, **overrides: Any) -> Path:
         wanted = {"entry": str(entry), "seed": seed, "learning_rate": rate, "leave_out": self.leave_out, **overrides}

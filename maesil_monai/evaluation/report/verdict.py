@@ -67,6 +67,8 @@ def _rank(results: Results, metric: Metric) -> str:
     )
     if not ranked:
         reason = results.why_not(metric.key)
+        if not reason and results.find(MAESIL, metric.key) is None:
+            return f"{metric.label}: {MAESIL.label} was not among those compared, and no other model that inpaints."
         return f"{metric.label}: not measured" + (f" ({reason})." if reason else ".")
     place = next((number for number, (system, _) in enumerate(ranked, 1) if system == MAESIL), 0)
     first, value = ranked[0]
