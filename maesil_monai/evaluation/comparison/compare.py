@@ -116,7 +116,6 @@ def compare(request: Request, bundle: BundleFiles) -> list[Path]:
     plan = _agree(request, bundle, split)
     trainer = Trainer(bundle, request.store, request.output, request.leave_out)
     judge = Judge(bundle, split, request.output, plan, request.rules, request.figures_per_dataset)
-    judge.baselines()
     for entry in entries:
         files = weights.get(str(entry))
         if files is None:
@@ -124,6 +123,7 @@ def compare(request: Request, bundle: BundleFiles) -> list[Path]:
             files = [trainer.train(entry, seed, rate) / "model.pt" for seed in request.seeds]
         for seed, file in zip(request.seeds if str(entry) not in weights else range(len(files)), files, strict=True):
             judge.run(entry, seed, file)
+    judge.baselines()
     return write_results(request.output, plan, bundle, split)
 
 
