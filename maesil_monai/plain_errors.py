@@ -44,7 +44,11 @@ def clear_error(error: BaseException | None) -> BaseException | None:
 
 def _raised_here(error: BaseException) -> bool:
     frames = list(traceback.walk_tb(error.__traceback__))
-    return bool(frames) and frames[-1][0].f_globals.get("__name__", "").startswith("maesil_monai.")
+    if not frames:
+        return False
+    names = frames[-1][0].f_globals
+    spec = names.get("__spec__")  # under `python -m`, the module's name is __main__; its spec keeps the real one
+    return str(spec.name if spec is not None else names.get("__name__", "")).startswith("maesil_monai.")
 
 
 def _print_plainly(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
