@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from maesil_monai.evaluation.comparison.entry import Entry
 from maesil_monai.plain_errors import clear_error
 
 
@@ -21,3 +23,28 @@ def test_an_error_raised_in_the_module_that_python_runs_is_clear() -> None:
         with pytest.raises(ValueError, match="no") as raised:
             exec(compile("raise ValueError('no')", "x", "exec"), {"__name__": "__main__", "__spec__": spec})
         assert (clear_error(raised.value) is raised.value) == is_ours
+
+
+def test_an_entry_is_read_from_its_own_text() -> None:
+    values: list[Any] = [
+        [32, 32, 16],
+        [0.5, 0.0],
+        0.6,
+        1e22,
+        1e-7,
+        True,
+        None,
+        -3,
+        "conv",
+        "NaN",
+        "0.6",
+        "[x",
+        {"btcv": 2},
+        [[1], "a"],
+    ]
+    for value in values:
+        entry = Entry("maesil", "plane", (("decoder", "cross_attention"), ("spacing_mm", value)))
+        assert Entry.parse(str(entry)) == entry
+        assert len({entry, Entry.parse(str(entry))}) == 1
+    with pytest.raises(ValueError, match="mask_ratio is changed twice"):
+        Entry.parse("mae+mask_ratio=0.6+mask_ratio=0.7")
