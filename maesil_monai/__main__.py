@@ -140,7 +140,7 @@ def compare(
     overlay: str | None = None,
     seeds: int | tuple[int, ...] = 0,
     rules: str | tuple[str, ...] | None = None,
-    learning_rates: float | tuple[float, ...] = (),
+    learning_rates: float | tuple[float, ...] | None = None,
     search_share: float = 0.2,
     section: str = "test",
     ablate: bool = False,
@@ -156,14 +156,16 @@ def compare(
     Args:
         store: a store of `prepare`, or a folder with a data list that names a test split.
         output: folder of the comparison.
-        models: MODEL[@RULE][+KEY=VALUE...], separated by commas; MODEL is an overlay in bundle/configs/models.
+        models: MODEL[@RULE][+KEY=VALUE...], separated by commas outside brackets; MODEL is an overlay in bundle/configs/models,
+            KEY a setting of train.json.
         checkpoints: MODEL=FILE, separated by commas: weights that are there; of several of a model each counts as a seed.
+            MODEL is written as in --models; the first = that is not of a change begins FILE, which may have more of them.
         train: train the models that have no weights.
         overlay: configuration between train.json and the models' overlays, such as bundle/configs/comparison_small.json.
-        seeds: of the trainings, separated by commas.
+        seeds: of the trainings, distinct whole numbers, separated by commas.
         rules: mask rules of the evaluation, separated by commas; under the first, every metric is measured.
         learning_rates: three rates, say, of which each trained model gets its best, found in short runs on validation.
-        search_share: length of a short run as a share of a whole one.
+        search_share: length of a short run as a share of a whole one, above 0, at most 1.
         section: test, or validation for choices.
         ablate: also train and judge MAESIL with other superpatches, rules, ratios and decoders.
         leave_out: collection that is not trained on, and alone is judged.
@@ -173,38 +175,32 @@ def compare(
     """
     import logging
 
-    from maesil_monai.evaluation.comparison.ablations import ablations
     from maesil_monai.evaluation.comparison.bundle_files import BundleFiles
-    from maesil_monai.evaluation.comparison.compare import MODELS, Request
+    from maesil_monai.evaluation.comparison.compare import MODELS
     from maesil_monai.evaluation.comparison.compare import compare as compare_systems
-    from maesil_monai.evaluation.comparison.entry import RULES, Entry
+    from maesil_monai.evaluation.comparison.request import one_text, request_of
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
-    files = BundleFiles.find(bundle, overlay)
-    weights: dict[str, list[Path]] = {}
-    for text in _texts(checkpoints):
-        name, sign, file = text.rpartition("=")
-        if not sign:
-            raise ValueError(f"checkpoint {text!r}: expected MODEL=FILE.")
-        weights.setdefault(name, []).append(Path(file))
-    names = _texts(models) or (list(weights) if weights and not train else list(MODELS))
-    entries = [Entry.parse(name) for name in names]
-    if ablate:
-        entries += [entry for entry in ablations(files) if entry not in entries]
-    request = Request(
-        store=str(store),
-        output=Path(str(output)),
-        entries=tuple(entries),
-        checkpoints=weights,
+    files = BundleFiles.find(
+        None if bundle is None else one_text("bundle", bundle), None if overlay is None else one_text("overlay", overlay)
+    )
+    request = request_of(
+        files,
+        MODELS,
+        store=store,
+        output=output,
+        models=models,
+        checkpoints=checkpoints,
         train=train,
-        seeds=tuple(int(seed) for seed in _texts(seeds)),
-        rules=tuple(_texts(rules)) or RULES,
-        learning_rates=tuple(float(rate) for rate in _texts(learning_rates)),
+        seeds=seeds,
+        rules=rules,
+        learning_rates=learning_rates,
         search_share=search_share,
         section=section,
-        leave_out=str(leave_out),
+        ablate=ablate,
+        leave_out=leave_out,
         max_superpatches=max_superpatches,
-        figures_per_dataset=figures,
+        figures=figures,
         command=_command(),
     )
     for written in compare_systems(request, files):
@@ -240,15 +236,6 @@ def _command() -> str:
     """Gives what was typed; empty where these functions are called by a program of another name."""
     is_typed = Path(sys.argv[0]).parts[-2:] == ("maesil_monai", "__main__.py")
     return shlex.join(["python", "-m", "maesil_monai", *sys.argv[1:]]) if is_typed else ""
-
-
-def _texts(values: Any) -> list[str]:
-    """Parts a list with commas, which fire may have read as a tuple, a number or a text."""
-    if values is None:
-        return []
-    if not isinstance(values, (tuple, list)):
-        values = str(values).split(",")
-    return [text for value in values for text in str(value).strip().split(",") if text]
 
 
 if __name__ == "__main__":

@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from maesil_monai.evaluation.comparison.bundle_files import BundleFiles
 from maesil_monai.evaluation.comparison.entry import RULES, Entry
 from maesil_monai.evaluation.comparison.judge import Judge
 from maesil_monai.evaluation.comparison.pipeline import Split
+from maesil_monai.evaluation.comparison.request import Request
 from maesil_monai.evaluation.comparison.summary import COMMANDS_NAME, write_results
 from maesil_monai.evaluation.comparison.training import RATES_NAME, SEARCH_FOLDER, Trainer
 from maesil_monai.evaluation.json_files import write_json
@@ -41,43 +41,6 @@ MODELS = (
     "vqvae_masked",
 )
 PLAN_NAME = "plan.json"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked of a comparison.
-
-    Args:
-        store: store or folder with a data list that names a test split.
-        output: folder of the comparison.
-        entries: what is compared beside the trivial baselines.
-        checkpoints: weights of entries, by their text; each file is one seed.
-        train: train entries that have no weights.
-        seeds: of the trainings.
-        rules: mask rules of the evaluation; the first is the headline, under which every metric is measured.
-        learning_rates: rates that are tried in short runs of every trained entry; empty trains at the overlays' own.
-        search_share: length of a short run as a share of a whole one.
-        section: ``test``, or ``validation`` for choices.
-        leave_out: collection that is not trained on and the only one to be judged; empty for none.
-        max_superpatches: superpatches that are judged, 0 for all.
-        figures_per_dataset: scans of each collection that pictures are made of.
-        command: what was typed, for the report.
-    """
-
-    store: str
-    output: Path
-    entries: tuple[Entry, ...]
-    checkpoints: Mapping[str, Sequence[Path]]
-    train: bool = False
-    seeds: tuple[int, ...] = (0,)
-    rules: tuple[str, ...] = RULES
-    learning_rates: tuple[float, ...] = ()
-    search_share: float = 0.2
-    section: str = "test"
-    leave_out: str = ""
-    max_superpatches: int = 0
-    figures_per_dataset: int = 1
-    command: str = ""
 
 
 def compare(request: Request, bundle: BundleFiles) -> list[Path]:
