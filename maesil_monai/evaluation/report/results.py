@@ -21,7 +21,9 @@ class Measured:
         mean, low, high: None where not measured, not defined, or (interval) where there is one patient.
         num_patients: whose values were averaged.
         seeds: of the trainings.
-        difference, difference_low, difference_high: this system minus MAESIL; None for MAESIL itself.
+        difference, difference_low, difference_high: this system minus MAESIL; None for MAESIL itself and for
+            other superpatches.
+        num_undefined: patients whose value is not finite, because the prediction is not.
     """
 
     mean: float | None
@@ -32,6 +34,7 @@ class Measured:
     difference: float | None
     difference_low: float | None
     difference_high: float | None
+    num_undefined: int = 0
 
     @property
     def sign(self) -> int:
@@ -122,13 +125,25 @@ class Results:
         return System(model, training_rule, bool((self._models.get(model) or {}).get("sees_input")))
 
     def fact(self, system: System, name: str) -> Any:
-        """Gives ``parameters`` or ``latent_values_per_voxel`` of a system; None if unknown."""
+        """Gives ``parameters``, ``latent_values_per_voxel`` or ``same_superpatches`` of a system; None if unknown."""
         facts = self._models.get(system.model) or {}
         return facts[name] if facts.get(name) is not None else (self.content.get(name) or {}).get(system.model)
 
     def of_group(self, *groups: str) -> list[System]:
         """Gives the systems of some groups, or of all, in the order of the tables."""
         return [system for system in self.systems if system.group in (groups or GROUPS)]
+
+    def shares_superpatches(self, system: System) -> bool:
+        """Tells whether a system was judged on the headline's superpatches, and so may be set against the others."""
+        return self.fact(system, "same_superpatches") is not False
+
+    def comparable(self, *groups: str) -> list[System]:
+        """Gives the systems of :meth:`of_group` without those that were judged on superpatches of their own size."""
+        return [system for system in self.of_group(*groups) if self.shares_superpatches(system)]
+
+    def is_measured(self, metric: str) -> bool:
+        """Tells whether there is a value of a metric, of whatever system."""
+        return any(row.mean is not None for key, row in self._rows.items() if key[4] == metric)
 
     def why_not(self, metric: str, region: str = "") -> str:
         """Gives the reason for which a metric was not measured; empty if there is none."""
@@ -155,6 +170,7 @@ def _measured(row: Mapping[str, Any]) -> Measured:
         row.get("difference"),
         row.get("difference_low"),
         row.get("difference_high"),
+        int(row.get("num_undefined") or 0),
     )
 
 

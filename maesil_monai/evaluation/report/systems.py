@@ -88,6 +88,16 @@ class System(NamedTuple):
         return self.base in {f"{name}_masked" for name in _WHOLE}
 
     @property
+    def has_loss_on_all(self) -> bool:
+        """Tells that its name asks for the loss on all voxels; else a network that inpaints is untrained at visible ones.
+
+        Example:
+            >>> System("mae+loss_on_all=true", "random").has_loss_on_all, System("mae", "random").has_loss_on_all
+            (True, False)
+        """
+        return "loss_on_all=true" in self.model.split("+")[1:]
+
+    @property
     def latents(self) -> str:
         """Latent values per voxel where the name tells; empty where it does not."""
         name, _, form = self.base.partition("_")
@@ -106,6 +116,8 @@ class System(NamedTuple):
 
 
 MAESIL = System("maesil", "total")
+MAESIL_LOSS_ON_ALL = System("maesil+loss_on_all=true", "total")
+"""MAESIL trained so that its raw output means something at visible voxels, too."""
 
 
 @dataclass(frozen=True)
