@@ -33,14 +33,14 @@ def training_curves(results: Results) -> str:
     shown: dict[str, list[Panel]] = defaultdict(list)
     for system in sorted(runs, key=lambda system: system.order):
         inpaints = system.group == "inpainting"
-        alike = inpaints and system.training_rule == MAESIL.training_rule
+        alike = inpaints and system.training_rule == MAESIL.training_rule and results.shares_superpatches(system)
         ends = [points[-1][1] for points in runs[system] if points]
         lines = [("behind", _mean_line(runs[MAESIL]))] if MAESIL in runs and system != MAESIL and alike else []
         if len(runs[system]) > 1:
             lines += [("seed", points) for points in runs[system]]
         lines.append(("own", _mean_line(runs[system])))
         told = f"{len(ends)} runs; PSNR at the end {', '.join(f'{end:.2f}' for end in ends)} dB."
-        judged_so = not on_validation and system.training_rule == results.rule
+        judged_so = not on_validation and system.training_rule == results.rule and results.shares_superpatches(system)
         crossed = (levels[system] or (fallback if judged_so else {})) if inpaints else {}
         shown[system.group].append(Panel(system.label, lines, crossed, told))
     drawn = {style.split()[1] for group in shown.values() for panel in group for style in panel.levels}
@@ -49,6 +49,7 @@ def training_curves(results: Results) -> str:
         "Each run is judged on the validation scans, under the mask rule it is trained with: compare panels of one rule. "
         f"Thin lines are seeds, the thick one is their mean. Baselines: {where}."
     )
+    note += _apart_words(results, runs, " {}: superpatches of its own size, not comparable with the other panels.")
     boxes = ""
     for group, own in shown.items():
         boxes += f"<h3>{html.escape(GROUPS[group])}</h3>" + _boxes(panels(own, "superpatches seen", "dB", 2))
@@ -58,7 +59,8 @@ def training_curves(results: Results) -> str:
 def error_by_distance(results: Results) -> str:
     """Draws the absolute error in HU by distance to the nearest visible patch, a panel per model; empty without data.
 
-    Models that see the whole input are left out: no patch is distant to them.
+    Models that see the whole input are left out: no patch is distant to them. So are systems judged on superpatches of their own
+    size: their distances count other patches.
     """
     found: dict[System, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     for row in results.content.get("by_distance") or ():
@@ -66,25 +68,27 @@ def error_by_distance(results: Results) -> str:
             system = results.system(row["model"], row["training_rule"])
             found[system][row["dataset"]].append((row["distance"], row["mae_hu"]))
     curves = {system: _over_collections(rows) for system, rows in found.items()}
-    if not any(system.group == "inpainting" for system in curves):
+    drawn = [system for system in results.comparable("inpainting") if system in curves]
+    if not drawn:
         return ""
     baselines = {system.model: points for system, points in curves.items() if system.group == "baseline"}
     shown = []
-    for system in sorted((system for system in curves if system.group == "inpainting"), key=lambda system: system.order):
+    for system in drawn:
         lines = [(f"base {name}", points) for name, points in baselines.items()]
         lines += [("behind", curves[MAESIL])] if MAESIL in curves and system != MAESIL else []
         told = ", ".join(f"distance {distance:g}: {error:.1f} HU" for distance, error in curves[system])
         shown.append(Panel(system.label, [*lines, ("own", curves[system])], {}, told))
     chart = panels(shown, "patches to the nearest visible one", "MAE (HU)", 0, whole_x=True)
-    return _legend(baselines, seeds=False) + _boxes(chart)
+    left_out = _apart_words(results, curves, "Left out: {} (superpatches of its own size).")
+    return (f"<p>{html.escape(left_out)}</p>" if left_out else "") + _legend(baselines, seeds=False) + _boxes(chart)
 
 
 def differences(results: Results) -> str:
-    """Draws the paired differences to MAESIL in PSNR, SSIM and LPIPS; what was not measured is said in words."""
+    """Draws the paired differences to MAESIL in PSNR, SSIM and LPIPS, of systems judged on the same superpatches."""
     charts = []
     for metric in (METRICS[key] for key in RANKED):
         rows = []
-        for system in results.of_group("inpainting", "baseline"):
+        for system in results.comparable("inpainting", "baseline"):
             value = results.find(system, metric.key)
             if system == MAESIL or value is None or value.difference is None:
                 continue
@@ -108,6 +112,12 @@ def _headline_psnr(results: Results) -> Iterable[tuple[System, float]]:
         found = results.find(system, "psnr")
         if found is not None and found.mean is not None:
             yield system, found.mean
+
+
+def _apart_words(results: Results, systems: Iterable[System], words: str) -> str:
+    """Puts those judged on superpatches of their own size into a sentence; empty if there is none."""
+    apart = sorted((system for system in systems if not results.shares_superpatches(system)), key=lambda system: system.order)
+    return words.format(", ".join(system.label for system in apart)) if apart else ""
 
 
 def _points(xs: Sequence[float], ys: Sequence[float | None]) -> Points:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 
+from maesil_monai.evaluation.report.measured_cells import apart_notes, name_cell
 from maesil_monai.evaluation.report.results import UNIFIED, Results
 from maesil_monai.evaluation.report.systems import MAESIL, METRICS, System
 from maesil_monai.evaluation.report.tables import Cell, Row, Table
@@ -27,17 +28,20 @@ def planes_table(results: Results) -> Table | None:
         return None
     means = {key: _mean(list(map(_weighted, rows.values()))) for key, rows in pooled.items()}
     systems = sorted({system for system, _ in pooled if system.group != "whole"}, key=lambda system: system.order)
-    best = {plane: min((value for (_, kind), value in means.items() if kind == plane), default=math.nan) for plane in PLANES}
+    comparable = results.comparable("inpainting", "baseline")
+    ranked = {key: value for key, value in means.items() if key[0] in comparable}
+    best = {plane: min((value for (_, kind), value in ranked.items() if kind == plane), default=math.nan) for plane in PLANES}
     rows = []
     for system in systems:
-        cells = [Cell(system.label, number=False)]
+        cells = [name_cell(results, system)]
         for plane in PLANES:
-            value = means.get((system, plane))
+            value, is_ranked = means.get((system, plane)), (system, plane) in ranked
             text = "-" if value is None else METRICS["mae_hu"].text(value)
-            cells.append(Cell(text, best=value is not None and value == best[plane]))
+            cells.append(Cell(text, best=is_ranked and value == best[plane]))
         rows.append(Row(cells, "own" if system == MAESIL else ""))
     head = ("model (training rule)", "planes of the hidden block", "surviving planes")
-    return Table(f"Mean absolute error in HU on hidden_body by kind of plane, rule {results.rule}", head, rows)
+    caption = f"Mean absolute error in HU on hidden_body by kind of plane, rule {results.rule}"
+    return Table(caption, head, rows, apart_notes(results, systems))
 
 
 def _weighted(rows: list[tuple[float, float]]) -> float:

@@ -32,22 +32,37 @@ def tiles(results: Results) -> list[tuple[str, str]]:
 
 def how(results: Results) -> str:
     """Says in a paragraph what was judged and how; sizes in mm and acquired slices per patch where the settings know them."""
-    settings = results.settings
     collections = ", ".join(
         f"{name} ({results.num_patients(name)})" for name in results.datasets if name != UNIFIED or len(results.datasets) == 1
     )
     facts = [f"Test patients: {collections}."]
-    for key, words in (("patch_mm", "Size of a patch in mm"), ("acquired_slices_per_patch", "acquired slices per patch")):
-        if settings.get(key) is not None:
-            facts.append(f"{words[0].upper()}{words[1:]}: {plain(settings[key])}.")
+    facts += patch_sizes(results)
     facts += [
         f"The headline is the mask rule {results.rule} in the evaluation and the region hidden_body: voxels of the body in "
         "hidden patches, averaged over collections of two patients or more.",
-        "All systems are judged on the same superpatches under the same masks. Errors are pooled over a patient's superpatches, "
-        "then turned into dB, then averaged over patients, seeds and collections.",
+        _superpatches(results),
+        "Errors are pooled over a scan's superpatches, then turned into dB, then averaged over a patient's scans, over patients "
+        "and seeds, then over collections.",
         "Brackets hold 95 % intervals (bootstrap over patients and seeds); differences to MAESIL are paired by patient.",
     ]
     return " ".join(facts)
+
+
+def patch_sizes(results: Results) -> list[str]:
+    """Says how large a patch is in mm and in acquired slices, a sentence each, where the settings know."""
+    words = {"patch_mm": "Size of a patch in mm", "acquired_slices_per_patch": "Acquired slices per patch"}
+    known = {key: results.settings[key] for key in words if results.settings.get(key) is not None}
+    return [f"{words[key]}: {plain(value)}." for key, value in known.items()]
+
+
+def _superpatches(results: Results) -> str:
+    apart = [system.label for system in results.systems if not results.shares_superpatches(system)]
+    if not apart:
+        return "All systems are judged on the same superpatches under the same masks."
+    return (
+        f"All systems are judged on the same superpatches under the same masks, except {'; '.join(apart)}: judged on "
+        f"superpatches of {'its' if len(apart) == 1 else 'their'} own size, and not ranked."
+    )
 
 
 def commands(results: Results) -> list[str]:

@@ -11,35 +11,38 @@ RANKED = ("psnr", "ssim", "lpips")
 def verdict(results: Results) -> list[str]:
     """Says in sentences how the comparison came out, under the headline's rule in ``hidden_body``.
 
-    Models that see the whole input are left out: they do not inpaint. MAESIL under other rules or settings is no rival of
-    MAESIL; its variants have a sentence of their own.
+    Models that see the whole input are left out: they do not inpaint. So are, in every sentence, systems judged on superpatches
+    of their own size. MAESIL under other rules or settings is no rival of MAESIL; its variants have a sentence of their own.
 
     Args:
         results: the numbers.
 
     Returns:
-        Plain text: one sentence each for PSNR, SSIM and LPIPS, then the variants, the distance to the best trivial baseline
-        and the learned models that lose to one.
+        Plain text: one sentence each for PSNR, SSIM and LPIPS, then the models without a finite PSNR, the variants, the distance
+        to the best trivial baseline and the learned models that lose to one.
     """
     sentences = [_rank(results, METRICS[key]) for key in RANKED]
-    return [sentence for sentence in (*sentences, _variants(results), _distance(results), _losers(results)) if sentence]
+    others = (_undefined(results), _variants(results), _distance(results), _losers(results))
+    return [sentence for sentence in (*sentences, *others) if sentence]
 
 
 def best_baseline(results: Results, metric: Metric, dataset: str | None = None) -> tuple[System, float] | None:
     """Gives the baseline that does best in a metric (headline's rule, ``hidden_body``), None if none was measured."""
     best: tuple[System, float] | None = None
-    for system, found in _measured(results, metric, results.of_group("baseline"), dataset):
+    for system, found in _measured(results, metric, results.comparable("baseline"), dataset):
         if found.mean is not None and (best is None or metric.better(found.mean, best[1])):
             best = system, found.mean
     return best
 
 
 def lost_metrics(results: Results, system: System, dataset: str | None = None) -> list[Metric]:
-    """Gives the metrics in which a learned model is worse than the best baseline; none for a baseline."""
-    lost = []
+    """Gives the metrics in which a learned model is worse than the best baseline; none for a baseline or other superpatches."""
+    lost: list[Metric] = []
+    if system.group == "baseline" or not results.shares_superpatches(system):
+        return lost
     for metric in METRICS.values():
         best, found = best_baseline(results, metric, dataset), results.find(system, metric.key, dataset=dataset)
-        known = best is not None and found is not None and found.mean is not None and system.group != "baseline"
+        known = best is not None and found is not None and found.mean is not None
         if known and metric.better(best[1], found.mean):  # type: ignore[index, union-attr, arg-type]
             lost.append(metric)
     return lost
@@ -60,7 +63,7 @@ def _measured(
 
 def _rank(results: Results, metric: Metric) -> str:
     """Says who is first in a metric among MAESIL and the other systems that inpaint, and by which intervals."""
-    rivals = [system for system in results.of_group("inpainting") if system == MAESIL or system.base != "maesil"]
+    rivals = [system for system in results.comparable("inpainting") if system == MAESIL or system.base != "maesil"]
     ranked = sorted(
         _measured(results, metric, rivals),
         key=lambda item: (item[1].mean or 0.0) * (-1 if metric.higher_better else 1),
@@ -68,7 +71,8 @@ def _rank(results: Results, metric: Metric) -> str:
     if not ranked:
         reason = results.why_not(metric.key)
         if not reason and results.find(MAESIL, metric.key) is None:
-            return f"{metric.label}: {MAESIL.label} was not among those compared, and no other model that inpaints."
+            others = f"no other model that inpaints{_judged_alike(results, 'inpainting')}"
+            return f"{metric.label}: {MAESIL.label} was not among those compared, and {others}."
         return f"{metric.label}: not measured" + (f" ({reason})." if reason else ".")
     place = next((number for number, (system, _) in enumerate(ranked, 1) if system == MAESIL), 0)
     first, value = ranked[0]
@@ -77,7 +81,8 @@ def _rank(results: Results, metric: Metric) -> str:
     if len(ranked) == 1:
         return lead + "."
     if place == 0:
-        return lead + f"; {MAESIL.label} was not among those compared."
+        why = "has no value" if results.find(MAESIL, metric.key) else "was not among those compared"
+        return f"{lead}; {MAESIL.label} {why}."
     if place > 1:
         own = ranked[place - 1][1]
         words = "excludes 0" if value.sign else "does not exclude 0"
@@ -95,9 +100,15 @@ def _rank(results: Results, metric: Metric) -> str:
     )
 
 
+def _undefined(results: Results) -> str:
+    found = [(system, results.find(system, "psnr")) for system in results.comparable("inpainting", "whole")]
+    names = [system.label for system, value in found if value is not None and value.mean is None and value.num_undefined]
+    return f"Not ranked in PSNR, for not all values are finite: {'; '.join(names)}." if names else ""
+
+
 def _variants(results: Results) -> str:
     metric = METRICS["psnr"]
-    own = [system for system in results.of_group("inpainting") if system != MAESIL and system.base == "maesil"]
+    own = [system for system in results.comparable("inpainting") if system != MAESIL and system.base == "maesil"]
     variants = _measured(results, metric, own)
     if not variants or results.find(MAESIL, "psnr") is None:
         return ""
@@ -127,13 +138,19 @@ def _distance(results: Results) -> str:
 
 
 def _losers(results: Results) -> str:
-    learned = results.of_group("inpainting", "whole")
+    learned = results.comparable("inpainting", "whole")
     if not learned or best_baseline(results, METRICS["psnr"]) is None:
         return ""
     losers = [s.label for s in learned if any(metric.key == "psnr" for metric in lost_metrics(results, s))]
     if losers:
         return f"These learned models lose to a baseline that learns nothing in PSNR: {', '.join(losers)}."
-    return "No learned model loses to a baseline that learns nothing in PSNR."
+    among = _judged_alike(results, "inpainting", "whole")
+    return f"No learned model{among} loses to a baseline that learns nothing in PSNR."
+
+
+def _judged_alike(results: Results, *groups: str) -> str:
+    """Narrows what a sentence says of "no model" if some of the groups were judged on superpatches of their own size."""
+    return "" if results.comparable(*groups) == results.of_group(*groups) else " judged on the same superpatches"
 
 
 def _value(metric: Metric, value: Measured) -> str:
