@@ -9,16 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from maesil_monai.evaluation.report.results import HEADLINE_REGION, UNIFIED, Measured, Results
-from maesil_monai.evaluation.report.systems import GROUPS, MAESIL, METRICS, PAPER_TABLE_2, PAPER_TABLE_3, Metric, System
+from maesil_monai.evaluation.report.measured_cells import NO_ROW, apart_notes, name_cell, reasons, value_cell
+from maesil_monai.evaluation.report.results import HEADLINE_REGION, UNIFIED, Results
+from maesil_monai.evaluation.report.settings import patch_sizes
+from maesil_monai.evaluation.report.systems import (
+    GROUPS,
+    MAESIL,
+    MAESIL_LOSS_ON_ALL,
+    METRICS,
+    PAPER_TABLE_2,
+    PAPER_TABLE_3,
+    Metric,
+    System,
+)
 from maesil_monai.evaluation.report.tables import Cell, Row, Table
-from maesil_monai.evaluation.report.verdict import RANKED, best_baseline, interval_text, lost_metrics
+from maesil_monai.evaluation.report.verdict import RANKED, best_baseline, lost_metrics
 
-NO_ROW = "-"
 _PAPER_REGIONS = ("pasted", "full", "hidden")
 _PAPER_NOTE = (
     "The paper's numbers are printed as it gives them: from other data, without a stated window, region, split or bottleneck. "
     "They stand here for orientation, not for comparison."
+)
+_LOSS_ON_ALL = "trained with the loss on all voxels"
+_NO_LOSS_ON_ALL = (
+    f"full of {MAESIL.label} is measured of a network {_LOSS_ON_ALL}, which is no part of this comparison: "
+    f"--models {MAESIL_LOSS_ON_ALL.model}"
 )
 
 
@@ -30,10 +45,10 @@ def table2_ours(results: Results, dataset: str) -> Table:
     rows, group = [], ""
     for system in results.systems:
         lost = lost_metrics(results, system, dataset)
-        cells = [Cell(system.label, number=False)]
+        cells = [name_cell(results, system)]
         for metric in metrics:
             found = results.find(system, metric.key, dataset=dataset)
-            is_best, compared = system == best[metric.key], system.group != "whole"
+            is_best, compared = system == best[metric.key], system.group != "whole" and results.shares_superpatches(system)
             cells.append(value_cell(results, metric, found, best=is_best, worse=metric in lost, compared=compared))
         cells += [_against(results, system, trivial, dataset, lost), *_facts(results, system, dataset)]
         loses = any(metric.key == "psnr" for metric in lost)
@@ -53,28 +68,38 @@ def table2_ours(results: Results, dataset: str) -> Table:
             "latents per voxel",
         ),
         rows,
-        ["Bold: the best of those that inpaint, baselines included.", *_reasons(results, metrics, HEADLINE_REGION)],
+        [
+            "Bold: the best of those that inpaint, baselines included.",
+            *apart_notes(results, results.systems),
+            *reasons(results, metrics, rows, first=1),
+        ],
     )
 
 
 def table2_paper(results: Results, dataset: str) -> Table:
-    """Table II as the paper does it: autoencoders see the whole input, the others are reported three ways.
+    """Table II as the paper does it: autoencoders see the whole input, MAESIL is reported three ways.
 
-    The paper's own numbers, of its unified set, stand beside the headline's collections alone.
+    Raw output means nothing at visible voxels where the loss was on hidden ones only: MAESIL's ``full`` is another training, with
+    the loss on all voxels, and the others that inpaint have none. The paper's own numbers, of its unified set, stand beside the
+    headline's collections alone.
 
     MAESIL's variants, masked autoencoders and baselines are not the paper's: :func:`table2_ours` has them.
     """
-    rows, group, cited = [], "", set()
+    rows, group, cited, listed = [], "", set(), []
     compared = {system.base for system in results.systems}
     cites = dataset == results.headline_dataset
     for system in results.of_group("inpainting", "whole"):
         if system.is_masked_autoencoder or (system != MAESIL and system.base == MAESIL.model):
             continue
-        for region in ("full",) if system.group == "whole" else _PAPER_REGIONS:
-            found = [results.find(system, key, region, dataset) for key in RANKED]
-            if not any(found):
+        if not any(results.find(system, "psnr", region, dataset) for region in _PAPER_REGIONS):
+            continue
+        listed.append(system)
+        for measured, region in _ways(system):
+            found = [results.find(measured, key, region, dataset) for key in RANKED]
+            if not any(found) and measured == system:
                 continue
-            cells = [Cell(system.label, number=False), Cell(region, number=False)]
+            name = name_cell(results, system) if measured == system else Cell(f"{system.label}, {_LOSS_ON_ALL}", number=False)
+            cells = [name, Cell(region, number=False)]
             cells += [
                 value_cell(results, METRICS[key], value, region, compared=False) for key, value in zip(RANKED, found, strict=True)
             ]
@@ -89,10 +114,12 @@ def table2_paper(results: Results, dataset: str) -> Table:
             group = system.group
     metrics = [METRICS[key] for key in RANKED]
     notes = [
-        "pasted: visible voxels are copied from the input and count as right. full: raw output everywhere. "
-        "hidden: hidden patches only.",
+        "pasted: visible voxels are copied from the input and count as right. full: raw output everywhere, of networks that are "
+        "trained on visible voxels, too. hidden: hidden patches only.",
+        *_full_notes(results),
+        *apart_notes(results, listed),
         *([_PAPER_NOTE] if cites else []),
-        *_reasons(results, metrics, "full"),
+        *reasons(results, metrics, rows, first=2, regions=_PAPER_REGIONS),
     ]
     head = ["model (training rule)", "region", *map(_heading, metrics)]
     head += [f"the paper's {metric.label}" for metric in metrics if cites]
@@ -105,8 +132,11 @@ def table3(results: Results) -> Table:
     rows = []
     for dataset in results.datasets:
         best = best_baseline(results, psnr, dataset)
-        regions = (HEADLINE_REGION, *_PAPER_REGIONS)
-        values = [value_cell(results, psnr, results.find(MAESIL, "psnr", region, dataset), region) for region in regions]
+        ways = ((MAESIL, HEADLINE_REGION), *_ways(MAESIL))
+        found = [results.find(system, "psnr", region, dataset) for system, region in ways]
+        values = [
+            value_cell(results, psnr, value, region, compared=False) for value, (_, region) in zip(found, ways, strict=True)
+        ]
         trivial = Cell(psnr.text(best[1]), words=best[0].label) if best else Cell(NO_ROW)
         published = next((v for name, v in PAPER_TABLE_3.items() if dataset.lower().replace("-", "").startswith(name)), None)
         paper = PAPER_TABLE_2["maesil"]["psnr"] if dataset == UNIFIED else published
@@ -116,18 +146,23 @@ def table3(results: Results) -> Table:
         "collection",
         "our protocol: hidden_body",
         "best baseline: hidden_body",
-        *(f"paper's protocol: {region}" for region in _PAPER_REGIONS),
+        *(f"paper's protocol: {region}" + ("" if system == MAESIL else f", {_LOSS_ON_ALL}") for system, region in _ways(MAESIL)),
         "the paper's number",
     )
     listed = ", ".join(f"{name} {psnr.text(value)}" for name, value in PAPER_TABLE_3.items())
-    notes = [f"The paper reports {listed} dB, and 30.28 dB for its unified set, which is no mean of these.", _PAPER_NOTE]
+    notes = [
+        *patch_sizes(results),
+        *_full_notes(results),
+        f"The paper reports {listed} dB, and 30.28 dB for its unified set, which is no mean of these.",
+        _PAPER_NOTE,
+    ]
     return Table(f"Table III: PSNR of {MAESIL.label} in dB per collection", head, rows, notes)
 
 
 def matrix(results: Results) -> Table | None:
     """Training rule by evaluation rule: PSNR on ``hidden_body``; None if there is one evaluation rule only."""
     psnr, rules = METRICS["psnr"], results.evaluation_rules
-    systems = [system for system in results.of_group("inpainting") if system.training_rule]
+    systems = [system for system in results.comparable("inpainting") if system.training_rule]
     if len(rules) < 2 or not systems:
         return None
     found = {rule: [results.find(system, "psnr", rule=rule) for system in systems] for rule in rules}
@@ -147,42 +182,24 @@ def matrix(results: Results) -> Table | None:
     return Table(caption, ("model (training rule)", *rules), rows, notes) if rows else None
 
 
-def value_cell(
-    results: Results,
-    metric: Metric,
-    value: Measured | None,
-    region: str = HEADLINE_REGION,
-    best: bool = False,
-    worse: bool = False,
-    compared: bool = True,
-) -> Cell:
-    """Makes the cell of a measurement; where there is no number it says which kind of nothing it is.
-
-    Args:
-        results: for the reason.
-        metric: what is shown.
-        value: the measurement, if there is a row.
-        region: for the reason.
-        best, worse: how it is marked.
-        compared: shows the difference to MAESIL.
-    """
-    why = results.why_not(metric.key, region)
-    if value is None or value.mean is None:
-        return Cell("not measured" if why else NO_ROW if value is None else "not defined")
-    difference = "" if value.difference is None or not compared else metric.text(value.difference, True)
-    between = interval_text(metric, value, difference=True) if difference else ""
-    sign = value.sign * (1 if metric.higher_better else -1)
-    interval = interval_text(metric, value) or ("n = 1" if value.num_patients == 1 else "")
-    return Cell(
-        metric.text(value.mean), interval, difference=f"{difference} {between}".strip(), sign=sign, best=best, worse=worse
-    )
-
-
 def dataset_words(results: Results, dataset: str) -> str:
     """Names a collection with its number of patients."""
     count = results.num_patients(dataset)
     patients = "n = 1: one patient, no interval" if count == 1 else f"{count} patients"
     return f"mean over collections ({patients})" if dataset == UNIFIED else f"{dataset} ({patients})"
+
+
+def _ways(system: System) -> list[tuple[System, str]]:
+    """Gives the regions in which a system is reported in the paper's protocol, each with the system that it is measured of."""
+    if system.group == "whole":
+        return [(system, "full")]
+    if system == MAESIL:
+        return [(MAESIL_LOSS_ON_ALL if region == "full" else MAESIL, region) for region in _PAPER_REGIONS]
+    return [(system, region) for region in _PAPER_REGIONS if region != "full" or system.has_loss_on_all]
+
+
+def _full_notes(results: Results) -> list[str]:
+    return [_NO_LOSS_ON_ALL] if MAESIL in results.systems and MAESIL_LOSS_ON_ALL not in results.systems else []
 
 
 def _heading(metric: Metric) -> str:
@@ -192,7 +209,7 @@ def _heading(metric: Metric) -> str:
 def _best(results: Results, metric: Metric, dataset: str) -> System | None:
     """Picks the best system that inpaints or learns nothing, for bold print."""
     best: tuple[System, float] | None = None
-    for system in results.of_group("inpainting", "baseline"):
+    for system in results.comparable("inpainting", "baseline"):
         found = results.find(system, metric.key, dataset=dataset)
         if found is not None and found.mean is not None and (best is None or metric.better(found.mean, best[1])):
             best = system, found.mean
@@ -204,7 +221,7 @@ def _against(
 ) -> Cell:
     psnr = METRICS["psnr"]
     found = results.find(system, "psnr", dataset=dataset)
-    if trivial is None or found is None or found.mean is None:
+    if trivial is None or found is None or found.mean is None or not results.shares_superpatches(system):
         return Cell(NO_ROW)
     words = f"loses in {', '.join(metric.label for metric in lost)}" if lost else ""
     return Cell(psnr.text(found.mean - trivial[1], True), words=words, worse=psnr in lost)
@@ -219,14 +236,4 @@ def _facts(results: Results, system: System, dataset: str) -> list[Cell]:
         Cell(", ".join(map(str, found.seeds)) if found and found.seeds else NO_ROW),
         Cell(f"{parameters:,}" if parameters is not None else NO_ROW),
         Cell(f"{latents:.3g}" if isinstance(latents, float) else str(latents or NO_ROW)),
-    ]
-
-
-def _reasons(results: Results, metrics: Sequence[Metric], region: str) -> list[str]:
-    """Says for each metric of a table why it was not measured, and what an empty cell means."""
-    reasons = [f"{metric.label} not measured: {why}" for metric in metrics if (why := results.why_not(metric.key, region))]
-    return [
-        *reasons,
-        "A dash: no part of this comparison. n = 1: one patient, no interval.",
-        f"Mask rule of the evaluation: {results.rule}.",
     ]
