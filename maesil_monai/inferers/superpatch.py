@@ -45,9 +45,11 @@ class SuperpatchInferer(Inferer):
             overlap 1 - 1/s. The masks stay those of the plain grid: no window shows the network a voxel that is hidden.
         shift_patches: with an overlap, moves the grid of patches too, by half a patch, so that patch borders do not meet. For
             networks that see the whole input; a masked one would find hardly a patch that touches no hidden voxel.
+        normalised_targets: True for a network that predicts patches normalised by their own mean and deviation: refused.
 
     Raises:
-        ValueError: for impossible sizes, passes or rules.
+        ValueError: for impossible sizes, passes or rules, and for normalised targets: they become a volume only with the
+            truth's statistics.
 
     Example:
         >>> inferer = SuperpatchInferer(16, 8, seed=0)
@@ -67,8 +69,14 @@ class SuperpatchInferer(Inferer):
         amp: bool | str = False,
         overlap: float = 0.0,
         shift_patches: bool = False,
+        normalised_targets: bool = False,
     ) -> None:
         super().__init__()
+        if normalised_targets:
+            raise ValueError(
+                "normalise_patches=True: such a network's output becomes a volume only with the truth's statistics. Reconstruct "
+                "with a network trained on voxels."
+            )
         if num_passes < 1 or batch_size < 1:
             raise ValueError(f"num_passes={num_passes}, batch_size={batch_size}: expected 1 or more of each.")
         for name, value in (("paste", paste), ("shift_patches", shift_patches)):

@@ -62,12 +62,14 @@ def index_of(sums: torch.Tensor, numbers: torch.Tensor) -> tuple[torch.Tensor, t
 
     Returns:
         The index, shape (...), and the number of border faces it is from. An axis without a face of one kind is left out. NaN
-        ("not defined") if no axis is left, or nothing differs at any face (a constant volume); ``inf`` if all differences
-        are at borders.
+        ("not defined"), from 0 faces, if no axis is left or nothing differs at any face (a constant volume); ``inf`` if all
+        differences are at borders.
     """
     complete = (numbers != 0).all(dim=-2)
     means = torch.where(complete[..., None, :], sums / numbers, 0.0).sum(dim=-1)
-    return means[..., 0] / means[..., 1], torch.where(complete, numbers[..., 0, :], 0.0).sum(dim=-1)
+    varies = (means != 0).any(dim=-1)  # true of NaN, which must show
+    used = torch.where(complete & varies[..., None], numbers[..., 0, :], 0.0).sum(dim=-1)
+    return means[..., 0] / means[..., 1], used
 
 
 def blockiness(

@@ -133,6 +133,14 @@ class PooledMetric(CumulativeIterationMetric, ABC):
         scans, found = self._gathered()
         return {"scan": scans} | {name: values for name, (values, _) in found.items()}
 
+    def voxels_per_scan(self) -> dict[str, torch.Tensor]:
+        """Gives for every one of :attr:`names` from how many voxels (or faces) each scan's value is made.
+
+        Returns:
+            Float64, shape (S,), in the order of :meth:`per_scan`: 0 where the value is not defined, NaN where not measured.
+        """
+        return {name: counts for name, (_, counts) in self._gathered()[1].items()}
+
     def _gathered(self) -> tuple[torch.Tensor, dict[str, tuple[torch.Tensor, torch.Tensor]]]:
         """Gives the scans' numbers (S,) and their values, from the rows of all processes."""
         scans, totals = self._totals()

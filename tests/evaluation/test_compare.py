@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from maesil_monai.__main__ import main
 from maesil_monai.data.prepare import prepare
 from maesil_monai.evaluation.comparison import training
 from maesil_monai.evaluation.comparison.ablations import ablations
 from maesil_monai.evaluation.comparison.bundle_files import BundleFiles
+from maesil_monai.evaluation.comparison.entry import Entry
+from maesil_monai.evaluation.comparison.pipeline import Pipeline, Split
 from maesil_monai.phantom.layouts import write_layouts
 
 SYSTEMS = ("maesil", "mae", "hi_end_mae", "medmae", "ae", "vae", "vqvae")
@@ -160,6 +163,14 @@ def test_a_collection_that_is_left_out_is_not_trained_on_and_alone_is_judged(sto
     assert 0 < len(others) < len(rows)
     records = [json.loads(file.read_text()) for file in tmp_path.glob("*/maesil@total*/**/run.json")]
     assert [record["data"]["num_scans"] for record in records] == 3 * [len(others)]  # two short runs and the whole one
+    # The mean training volume knows nothing of it either: it is not the one that all collections make.
+    without, of_all = (
+        Pipeline(BundleFiles.find(None, overlay), Entry("maesil"), Split(str(store), dataset=dataset), "total").mean_volume()
+        for dataset in ("lidc", "")
+    )
+    assert without is not None
+    assert of_all is not None
+    assert not torch.equal(without.mean, of_all.mean)
     tried = json.loads((tmp_path / "results.json").read_text())["search"]
     assert sorted(row["learning_rate"] for row in tried) == [0.001, 0.003]
     (chosen,) = (row for row in tried if row["chosen"])
@@ -196,11 +207,29 @@ def test_weights_are_judged_without_training_and_those_of_another_model_are_refu
         for folder in (compared, tmp_path / "again")
     )
     assert first == pytest.approx(again)
+    _refused(weights, capsys, store, tmp_path / "wrong", overlay, checkpoints=f"vqvae={weights}")
+    # These have names and shapes that fit; the settings beside them tell.
+    beside = compared / "training" / "maesil@total-seed0" / "model.pt"
+    for name, told in (("mae", "mask_rule"), ("maesil+head=conv", "head"), ("maesil+mask_ratio=0.6", "mask_ratio")):
+        message = _refused(beside, capsys, store, tmp_path / f"wrong_{told}", overlay, checkpoints=f"{name}={beside}")
+        assert told in message
+    of_normalised = tmp_path / "normalised" / "model.pt"
+    of_normalised.parent.mkdir()
+    shutil.copy(weights, of_normalised)
+    of_normalised.with_name("settings.json").write_text(json.dumps({"normalise_patches": True}))
+    message = _refused(of_normalised, capsys, store, tmp_path / "wrong_targets", overlay, checkpoints=f"maesil={of_normalised}")
+    assert "have no PSNR" in message
+
+
+def _refused(weights: Path, capsys: Any, store: Path, output: Path, overlay: Path, **options: Any) -> str:
+    """Compares, and gives the one line that says why these weights are refused."""
     with pytest.raises(SystemExit, match="1"):
-        _compare(store, tmp_path / "wrong", overlay, checkpoints=f"vqvae={weights}", rules="total")
-    error = capsys.readouterr().err
-    assert str(weights) in error.splitlines()[-1]
+        _compare(store, output, overlay, rules="total", **options)
+    error: str = capsys.readouterr().err
     assert "Traceback" not in error
+    assert str(weights) in error.splitlines()[-1]
+    assert not (output / "test_uses.jsonl").exists()
+    return error.splitlines()[-1]
 
 
 def test_a_collection_that_is_not_in_the_store_cannot_be_left_out(

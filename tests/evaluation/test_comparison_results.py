@@ -12,7 +12,7 @@ from scipy.stats import bootstrap
 from maesil_monai.evaluation.comparison.entry import Entry
 from maesil_monai.evaluation.comparison.intervals import interval, paired_difference
 from maesil_monai.evaluation.comparison.results import Line, rows_of, split_name
-from maesil_monai.evaluation.comparison.scores import Scores, by_patient
+from maesil_monai.evaluation.comparison.scores import NOT_FINITE, Scores, by_patient
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,27 @@ def test_collections_weigh_equally_however_many_patients_they_have() -> None:
     assert found.num_patients == 32
 
 
-def test_a_patient_without_the_region_counts_nowhere_and_a_prediction_that_is_nan_undoes_the_mean() -> None:
+def test_a_patient_without_the_region_counts_nowhere() -> None:
     values = np.array([[1.0, 2.0], [np.nan, np.nan], [3.0, 4.0]])
-    assert interval({"a": values}).mean == 2.5
-    assert interval({"a": values}).num_patients == 2
-    values[0, 1] = np.nan
-    assert math.isnan(interval({"a": values}).mean)
+    found = interval({"a": values})
+    assert (found.mean, found.num_patients, found.num_undefined) == (2.5, 2, 0)
     assert math.isnan(interval({"a": np.full((2, 1), np.nan)}).mean)
+
+
+@pytest.mark.parametrize("spoilt", [np.inf, -np.inf, np.nan])
+def test_a_value_that_is_not_finite_undoes_the_mean_and_is_counted(spoilt: float) -> None:
+    values = np.array([[1.0, 2.0], [spoilt, 5.0], [3.0, 4.0]])
+    for found in (interval({"a": values}), paired_difference({"a": np.ones((3, 1))}, {"a": values})):
+        assert math.isnan(found.mean)
+        assert math.isnan(found.low)
+        assert (found.num_patients, found.num_undefined) == (3, 1)
+
+
+def test_a_seed_is_the_same_network_in_all_collections() -> None:
+    """Two collections that agree tell of the seeds what one of them tells: the interval is as wide."""
+    values = np.array([-2.0, 0.0, 2.0]) + np.zeros((8, 1))
+    one, two = (interval(dict.fromkeys(names, values), num_draws=20_000) for names in ("a", "ab"))
+    assert two.high - two.low == pytest.approx(one.high - one.low, rel=0.05)
 
 
 def test_one_patient_has_a_mean_and_no_interval() -> None:
@@ -84,6 +98,23 @@ def _scan(patient: str, dataset: str, psnr: float | None, case: str = "") -> dic
 def test_scans_of_a_patient_are_averaged_before_patients_are() -> None:
     scans = [_scan("p", "a", 10.0, "1"), _scan("p", "a", 20.0, "2"), _scan("q", "a", 30.0)]
     assert by_patient([Scores({}, scans)], "psnr_hidden_body")["a"].tolist() == [[15.0], [30.0]]
+
+
+def test_a_prediction_that_is_not_finite_does_not_remove_its_patient() -> None:
+    """Patients of 10 and 12 dB, and one whose prediction is NaN: no mean of 11 dB."""
+    scans = [_scan("p", "a", 10.0), {**_scan("q", "a", None), "psnr_hidden_body": NOT_FINITE}, _scan("r", "a", 12.0)]
+    lines = [Line("maesil", "total", "total", (0,), (Scores({}, scans),))]
+    (row,) = rows_of(lines, "maesil", "total", num_draws=10)
+    assert (row["mean"], row["num_patients"], row["num_undefined"]) == (None, 3, 1)
+
+
+def test_other_superpatches_have_no_difference_to_the_reference() -> None:
+    scores = Scores({}, [_scan("p", "a", 10.0), _scan("q", "a", 12.0)])
+    lines = [
+        Line(name, "total", "total", (0,), (scores,), same) for name, same in (("maesil", True), ("mae", True), ("hi", False))
+    ]
+    found = {row["model"]: row["difference"] for row in rows_of(lines, "maesil", "total", num_draws=10)}
+    assert found == {"maesil": None, "mae": 0.0, "hi": None}
 
 
 def test_rows_hold_each_collection_the_unified_one_and_the_difference_to_the_reference() -> None:

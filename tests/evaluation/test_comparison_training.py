@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,9 @@ FINISHES = """
 import json, sys, pathlib
 folder = pathlib.Path(sys.argv[sys.argv.index("--output_dir") + 1])
 rate = float(sys.argv[sys.argv.index("--learning_rate") + 1]) if "--learning_rate" in sys.argv else 0.0
+if rate > 1:
+    (folder / "non_finite_loss.json").write_text("{}")
+    sys.exit("error: loss nan")
 print("12:00:00 INFO epoch 1, 0.1 min: psnr_hidden_body 9.00 dB")
 (folder / "model.pt").touch()
 record = {"ended": "completed", "best_metric": {"value": 10 - abs(rate - 0.001), "epoch": 1}, "command": sys.argv}
@@ -73,6 +77,23 @@ def test_the_search_takes_the_rate_that_validates_best(trainer: Trainer) -> None
     assert [(row["learning_rate"], row["chosen"]) for row in rows] == [(1e-4, False), (1e-3, True), (1e-2, False)]
     # A tenth of train.json's 100 epochs.
     assert {row["epochs"] for row in rows} == {10}
+
+
+def test_a_rate_at_which_the_training_diverges_is_listed_and_not_chosen(trainer: Trainer) -> None:
+    for _ in range(2):  # a second call does not go on with what diverged
+        rows = trainer.search(Entry.parse("maesil@total"), (2.0, 1e-4), share=0.1)
+        assert [(row["psnr_hidden_body"] is None, row["chosen"]) for row in rows] == [(True, False), (False, True)]
+    with pytest.raises(ChildProcessError, match=r"mae@random diverged at every learning rate \(2, 3\)"):
+        trainer.search(Entry.parse("mae@random"), (2.0, 3.0), share=0.1)
+    with pytest.raises(ChildProcessError, match="the training of mae@random diverged"):
+        trainer.train(Entry.parse("mae@random"), 0, 2.0)
+
+
+def test_two_calls_do_not_train_the_same_run_twice(trainer: Trainer) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(lambda _: trainer.train(Entry.parse("mae@random"), 0, 1e-3), range(2)))
+    assert runs[0] == runs[1]
+    assert (runs[0] / "training.log").read_text().count("epoch 1") == 1
 
 
 def test_a_short_run_is_validated_at_its_end_alone(trainer: Trainer) -> None:

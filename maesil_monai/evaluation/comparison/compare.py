@@ -7,7 +7,9 @@ is of all that is in it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import itertools
 import json
 import logging
 from dataclasses import asdict
@@ -18,6 +20,7 @@ from maesil_monai.data.catalog import build_datalist, data_hash
 from maesil_monai.evaluation.comparison.bundle_files import BundleFiles
 from maesil_monai.evaluation.comparison.entry import RULES, Entry
 from maesil_monai.evaluation.comparison.judge import Judge
+from maesil_monai.evaluation.comparison.locks import alone
 from maesil_monai.evaluation.comparison.pipeline import Split
 from maesil_monai.evaluation.comparison.request import Request
 from maesil_monai.evaluation.comparison.summary import COMMANDS_NAME, write_results
@@ -29,10 +32,12 @@ logger = logging.getLogger(__name__)
 
 MODELS = (
     "maesil",
+    "maesil+loss_on_all=true",  # whose raw output means something at visible voxels: one reading of the paper's numbers
     "mae",
     "hi_end_mae",
     "hi_end_mae@total",
     "medmae",
+    "medmae@total",
     "ae",
     "vae",
     "vqvae",
@@ -75,8 +80,14 @@ def compare(request: Request, bundle: BundleFiles) -> list[Path]:
     missing = [str(entry) for entry in entries if str(entry) not in weights]
     if missing and not request.train:
         raise ValueError(f"no weights for {', '.join(missing)}: name them (--checkpoints MODEL=FILE,...) or add --train.")
+    for file in itertools.chain.from_iterable(weights.values()):
+        if not file.is_file():
+            raise FileNotFoundError(errno.ENOENT, "no such checkpoint", str(file))
     split = Split(request.store, request.section, request.leave_out, request.max_superpatches)
-    plan = _agree(request, bundle, split)
+    if missing and not build_datalist(request.store, "validation", leave_out=request.leave_out):
+        raise ValueError(f"{request.store} has no scan for validation, by which weights are chosen: name some, or give weights.")
+    with alone(request.output, "plan"):
+        plan = _agree(request, bundle, split)
     trainer = Trainer(bundle, request.store, request.output, request.leave_out)
     judge = Judge(bundle, split, request.output, plan, request.rules, request.figures_per_dataset)
     for entry in entries:
@@ -87,7 +98,8 @@ def compare(request: Request, bundle: BundleFiles) -> list[Path]:
         for seed, file in zip(request.seeds if str(entry) not in weights else range(len(files)), files, strict=True):
             judge.run(entry, seed, file)
     judge.baselines()
-    return write_results(request.output, plan, bundle, split)
+    with alone(request.output, "report"):
+        return write_results(request.output, plan, bundle, split)
 
 
 def _rate(request: Request, trainer: Trainer, entry: Entry) -> float | None:
@@ -95,8 +107,9 @@ def _rate(request: Request, trainer: Trainer, entry: Entry) -> float | None:
     if not request.learning_rates:
         return None
     file = request.output / SEARCH_FOLDER / str(entry) / RATES_NAME
-    if not file.is_file():
-        write_json(file, {"rows": trainer.search(entry, request.learning_rates, request.search_share)})
+    with alone(request.output, f"search of {entry}"):
+        if not file.is_file():
+            write_json(file, {"rows": trainer.search(entry, request.learning_rates, request.search_share)})
     (rate,) = (float(row["learning_rate"]) for row in json.loads(file.read_text())["rows"] if row["chosen"])
     logger.info("learning rate of %s: %g", entry, rate)
     return rate
@@ -110,7 +123,7 @@ def _agree(request: Request, bundle: BundleFiles, split: Split) -> dict[str, Any
         "headline_rule": request.rules[0],
         "learning_rates": list(request.learning_rates),
         "search_share": request.search_share,
-        "overlay_sha256": [hashlib.sha256(file.read_bytes()).hexdigest() for file in bundle.overlay],
+        "configs_sha256": _sha256([bundle.root / "configs" / "train.json", *bundle.overlay]),
         "judged_scans": len(judged),
         "judged_sha256": data_hash(judged),
         "training_sha256": data_hash(build_datalist(request.store, "training", leave_out=request.leave_out)),
@@ -124,9 +137,14 @@ def _agree(request: Request, bundle: BundleFiles, split: Split) -> dict[str, Any
                 f"{request.output} holds a comparison with another {', '.join(differing)}, and one folder holds only what can be "
                 "compared. Choose another --output."
             )
-    write_json(file, plan)
+    else:
+        write_json(file, plan)
     _note(request.output / COMMANDS_NAME, request.command)
     return plan
+
+
+def _sha256(files: Sequence[Path]) -> str:
+    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
 
 
 def _note(file: Path, command: str) -> None:

@@ -14,9 +14,11 @@ from typing import Any
 from maesil_monai.evaluation.comparison.bundle_files import BundleFiles
 from maesil_monai.evaluation.comparison.entry import Entry
 from maesil_monai.evaluation.comparison.figures import FigureCases, FigureRecorder
+from maesil_monai.evaluation.comparison.locks import alone
 from maesil_monai.evaluation.comparison.measures import Measures
 from maesil_monai.evaluation.comparison.network_facts import latent_use, network_facts, reset_latent_use
-from maesil_monai.evaluation.comparison.pipeline import NETWORK_KEYS, SIZE_KEYS, Pipeline, Split
+from maesil_monai.evaluation.comparison.own_settings import preset_of
+from maesil_monai.evaluation.comparison.pipeline import SIZE_KEYS, Pipeline, Split
 from maesil_monai.evaluation.comparison.scores import Scores
 from maesil_monai.evaluation.comparison.scoring import (
     Predictor,
@@ -27,11 +29,10 @@ from maesil_monai.evaluation.comparison.scoring import (
 )
 from maesil_monai.evaluation.comparison.whole_scans import whole_scan_blockiness
 from maesil_monai.evaluation.mean_volume import MeanVolume
-from maesil_monai.training.settings_overlay import OVERLAY_NAME
 
 logger = logging.getLogger(__name__)
 
-USES_NAME = "test_uses.jsonl"
+USES_NAME, FIGURES_FOLDER = "test_uses.jsonl", "figures"
 BASELINE_ENTRY = Entry("maesil")  # any model's data path will do: the baselines have no network
 
 
@@ -66,6 +67,10 @@ class Judge:
 
     def baselines(self) -> None:
         """Judges the trivial baselines."""
+        with alone(self.folder, "scores of the baselines"):
+            self._baselines()
+
+    def _baselines(self) -> None:
         for rule in self.rules:
             names = list(baseline_predictors(None))
             fingerprint = self._fingerprint(rule, "no weights")
@@ -76,6 +81,7 @@ class Judge:
                 self._mean_volume.append(pipeline.mean_volume())
             predictors = baseline_predictors(self._mean_volume[0])
             facts = {name: {"model": name, "training_rule": None, "seed": None} for name in names}
+            self._log_use(names, rule, fingerprint)
             self._judge(pipeline, predictors, rule, fingerprint, facts, {name: name for name in names})
 
     def run(self, entry: Entry, seed: int, checkpoint: Path) -> None:
@@ -85,20 +91,27 @@ class Judge:
             BadCheckpoint: if they are of another model.
             ValueError: if the test split was used for this run with other weights.
         """
+        with alone(self.folder, f"scores of {entry}-seed{seed}"):
+            self._run(entry, seed, checkpoint)
+
+    def _run(self, entry: Entry, seed: int, checkpoint: Path) -> None:
         name = f"{entry}-seed{seed}"
+        preset = preset_of(checkpoint, entry, self.bundle)
         sha256 = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
         for rule in self.rules:
             fingerprint = self._fingerprint(rule, sha256)
             if self._is_done(name, rule, fingerprint):
                 logger.info("%s is judged already under %s", name, rule)
                 continue
-            pipeline = Pipeline(self.bundle, entry, self.split, rule, _own_settings(checkpoint))
+            pipeline = Pipeline(self.bundle, entry, self.split, rule, preset)
             network = pipeline.network(checkpoint)
             predictor = network_predictor(network, pipeline.inferer, pipeline.device)
             who = {"model": entry.label, "training_rule": entry.rule, "seed": seed}
-            facts: dict[str, Any] = {**who, **network_facts(network)}
+            same = self._has_common_sizes(pipeline)
+            facts: dict[str, Any] = {**who, **network_facts(network), "same_superpatches": same}
             figures = {}
-            if rule == self.rules[0] and seed == 0 and self._has_common_sizes(pipeline):
+            self._log_use([name], rule, fingerprint)
+            if rule == self.rules[0] and same and not (self.folder / FIGURES_FOLDER / str(entry)).is_dir():
                 figures[name] = str(entry)
                 cases = FigureCases(pipeline.scans, self.figures_per_dataset).names
                 facts["whole_scans"] = whole_scan_blockiness(pipeline, network, cases, facts["sees_input"])
@@ -121,14 +134,13 @@ class Judge:
         recorder = None
         if is_headline and figures:
             recorder = FigureRecorder(FigureCases(pipeline.scans, self.figures_per_dataset), figures)
-        self._log_use(list(predictors), rule, fingerprint)
         title = f"{next(iter(facts)) if len(facts) == 1 else 'baselines'} under {rule}"
         filled, seconds = judge(pipeline.loader, predictors, measures.make, recorder, title)
         for name, metrics in filled.items():
             extras = {
                 **facts[name],
                 "evaluation_rule": rule,
-                "seconds": round(seconds, 1),
+                "seconds": round(seconds / len(filled), 1),  # of a pass that they share
                 **measures.extras(metrics),
                 **afterwards(),
             }
@@ -136,7 +148,8 @@ class Judge:
             scores.write(self._file(name, rule))
             logger.info("%s: %s", title if len(facts) == 1 else f"{name} under {rule}", measures.line(metrics))
         if recorder is not None:
-            recorder.write(self.folder / "figures")
+            with alone(self.folder, "pictures"):
+                recorder.write(self.folder / FIGURES_FOLDER)
 
     def _has_common_sizes(self, pipeline: Pipeline) -> bool:
         """Tells whether a model is judged on the superpatches of the others, so that pictures of both belong together."""
@@ -144,7 +157,7 @@ class Judge:
         return all(pipeline.settings[key] == common[key] for key in SIZE_KEYS)
 
     def _fingerprint(self, rule: str, weights: str) -> dict[str, Any]:
-        keys = ("split", "overlay_sha256", "judged_sha256", "headline_rule")
+        keys = ("split", "configs_sha256", "judged_sha256", "headline_rule")
         return {**{key: self.plan[key] for key in keys}, "rule": rule, "weights": weights}
 
     def _file(self, name: str, rule: str) -> Path:
@@ -167,12 +180,3 @@ class Judge:
         use = {"time": when, "section": self.split.section, "runs": list(names), "rule": rule, "weights": fingerprint["weights"]}
         with (self.folder / USES_NAME).open("a") as file:
             file.write(json.dumps(use) + "\n")
-
-
-def _own_settings(checkpoint: Path) -> dict[str, Any]:
-    """Reads what a checkpoint's settings say of its network, where they lie beside it."""
-    file = checkpoint.with_name(OVERLAY_NAME)
-    if not file.is_file():
-        return {}
-    settings = json.loads(file.read_text())
-    return {key: settings[key] for key in NETWORK_KEYS if key in settings}

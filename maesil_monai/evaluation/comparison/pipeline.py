@@ -22,10 +22,8 @@ from maesil_monai.training.weights import init_weights
 from maesil_monai.transforms import WindowHU
 
 UNNAMED = "scans"  # the collection of scans whose list names none
-SIZE_KEYS = ("cube_size", "superpatch_size", "patch_size", "resample_policy", "spacing_mm", "window_hu")
-
-# What a checkpoint's own settings.json may say of its network; sizes and windows are those of the comparison.
-NETWORK_KEYS = ("preset", "decoder", "patch_embedding", "head")
+# What decides which voxels are judged, and on what scale.
+SIZE_KEYS = ("cube_size", "superpatch_size", "patch_size", "resample_policy", "spacing_mm", "window_hu", "min_body", "val_masks")
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Pipeline:
         entry: the model; its changes of the network and the sizes count, its training's mask does not.
         split: the scans.
         rule: the mask rule of the evaluation, at the ratios of the user's overlay.
-        network_settings: a checkpoint's own keys, see :data:`NETWORK_KEYS`.
+        preset: of a checkpoint's network, where it is not the entry's.
     """
 
     def __init__(
@@ -64,11 +62,11 @@ class Pipeline:
         entry: Entry,
         split: Split,
         rule: str,
-        network_settings: dict[str, Any] | None = None,
+        preset: str | None = None,
     ) -> None:
         masks = ("mask_ratio", "mask_axis_ratio", "mask_wrap")
         changes = {key: value for key, value in entry.changes if key not in masks}
-        settings = {**bundle.settings_of(entry), **changes, **(network_settings or {})}
+        settings = {**bundle.settings_of(entry), **changes, **({} if preset is None else {"preset": preset})}
         base = ConfigParser.load_config_files([str(bundle.root / "configs" / "train.json"), *map(str, bundle.overlay)])
         settings.update({key: base[key] for key in masks})
         settings.update(
@@ -86,6 +84,7 @@ class Pipeline:
                 self.parser[f"validate#preprocessing#transforms#{place}#loss_on_all"] = True
         self.parser["validate#scans#section"] = split.section
         self.parser["validate#scans#dataset"] = split.dataset
+        self.parser["train#data#leave_out"] = split.dataset  # the mean training volume must not know it either
         self.settings = settings
 
     def network(self, checkpoint: Path | None = None) -> nn.Module:

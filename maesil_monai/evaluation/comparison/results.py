@@ -26,6 +26,7 @@ class Line:
         evaluation_rule: the rule of the masks it is judged under.
         seeds: of its runs, in the order of ``runs``.
         runs: their scores.
+        same_superpatches: it is judged on the superpatches of the reference; only then is there a difference to it.
     """
 
     model: str
@@ -33,6 +34,7 @@ class Line:
     evaluation_rule: str
     seeds: tuple[int, ...]
     runs: tuple[Scores, ...]
+    same_superpatches: bool = True
 
 
 def rows_of(lines: Sequence[Line], reference: str, reference_rule: str, num_draws: int = 2000) -> Iterator[dict[str, Any]]:
@@ -45,12 +47,13 @@ def rows_of(lines: Sequence[Line], reference: str, reference_rule: str, num_draw
         num_draws: resamplings of the intervals.
 
     Returns:
-        Rows with ``model, training_rule, evaluation_rule, dataset, region, metric, mean, low, high, num_patients, seeds`` and
-        ``difference, difference_low, difference_high``, the paired difference to the reference under the same evaluation rule.
+        Rows with ``model, training_rule, evaluation_rule, dataset, region, metric, mean, low, high, num_patients,
+        num_undefined, seeds`` and ``difference, difference_low, difference_high``, the paired difference to the reference under
+        the same evaluation rule.
     """
     references = {line.evaluation_rule: line for line in lines if (line.model, line.training_rule) == (reference, reference_rule)}
     for line in lines:
-        other = references.get(line.evaluation_rule)
+        other = references.get(line.evaluation_rule) if line.same_superpatches else None
         for name in line.runs[0].metrics:
             metric, region = split_name(name)
             values = by_patient(line.runs, name)

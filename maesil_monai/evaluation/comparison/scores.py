@@ -13,6 +13,8 @@ import numpy as np
 from maesil_monai.evaluation.comparison.intervals import Values
 from maesil_monai.evaluation.json_files import write_json
 
+NOT_FINITE = "not finite"
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -20,7 +22,8 @@ class Scores:
 
     Args:
         fingerprint: everything the values depend on.
-        scans: for each scan ``case_id``, ``patient_id``, ``dataset`` and the value of every metric (None: not defined).
+        scans: for each scan ``case_id``, ``patient_id``, ``dataset`` and the value of every metric: None where it is not
+            defined or not measured, :data:`NOT_FINITE` where the prediction spoilt it.
         not_measured: reasons by the prefix of a metric's name.
         extras: further results, such as the error by distance.
     """
@@ -51,7 +54,8 @@ class Scores:
 def by_patient(runs: Sequence[Scores], metric: str) -> Values:
     """Arranges a metric of several seeds: for each collection an array (patients, seeds); a patient's scans are averaged.
 
-    Patients are in the order of their names, so that the arrays of two models belong together row by row.
+    Patients are in the order of their names, so that the arrays of two models belong together row by row. NaN: not defined;
+    infinity: not finite in one of the patient's scans.
 
     Example:
         >>> scan = {"case_id": "a", "patient_id": "p", "dataset": "x", "psnr_hidden": 20.0}
@@ -65,7 +69,7 @@ def by_patient(runs: Sequence[Scores], metric: str) -> Values:
         for scan in run.scans:
             value = scan.get(metric)
             if value is not None:
-                values[scan["dataset"], scan["patient_id"]].append(float(value))
+                values[scan["dataset"], scan["patient_id"]].append(np.inf if value == NOT_FINITE else float(value))
         columns.append([float(np.mean(found)) if found else np.nan for found in values.values()])
     matrix = np.array(columns, dtype=np.float64).T
     datasets = np.array([dataset for dataset, _ in places])

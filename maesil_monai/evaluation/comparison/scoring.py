@@ -16,7 +16,7 @@ from maesil_monai.evaluation.baseline_results import MEAN_VOLUME
 from maesil_monai.evaluation.baselines import BASELINES, Baseline
 from maesil_monai.evaluation.comparison.figures import FigureRecorder
 from maesil_monai.evaluation.comparison.pipeline import UNNAMED
-from maesil_monai.evaluation.comparison.scores import Scores
+from maesil_monai.evaluation.comparison.scores import NOT_FINITE, Scores
 from maesil_monai.evaluation.mean_volume import MeanVolume
 from maesil_monai.geometry import grid_of, tokens_to_voxels
 from maesil_monai.metrics import PooledMetric
@@ -102,11 +102,19 @@ def scores_of(
     """Writes the values of filled metrics beside the names of the scans they belong to."""
     values: dict[int, dict[str, Any]] = {}
     for metric in metrics:
-        columns = {name: column.tolist() for name, column in metric.per_scan().items()}
-        for row, scan in enumerate(columns.pop("scan")):
-            values.setdefault(scan, {}).update({name: column[row] for name, column in columns.items()})
+        columns, counts = metric.per_scan(), metric.voxels_per_scan()
+        for row, scan in enumerate(columns.pop("scan").tolist()):
+            found = {name: _value(float(column[row]), float(counts[name][row])) for name, column in columns.items()}
+            values.setdefault(scan, {}).update(found)
     rows = [{**_who(scans[scan]), **values[scan]} for scan in sorted(values)]
     return Scores(fingerprint, rows, not_measured, extras)
+
+
+def _value(value: float, num_voxels: float) -> float | str | None:
+    """Tells a value that is not defined, or not measured, from one that a prediction spoilt."""
+    if math.isfinite(value):
+        return value
+    return NOT_FINITE if num_voxels > 0 else None
 
 
 def _who(scan: Mapping[str, Any]) -> dict[str, str]:

@@ -90,14 +90,17 @@ def _lines(scores: Sequence[Scores]) -> list[Line]:
     for found in scores:
         extras = found.extras
         grouped[extras["model"], extras["training_rule"], extras["evaluation_rule"]].append(found)
-    return [
-        Line(model, training_rule, rule, tuple(run.extras["seed"] for run in runs if run.extras["seed"] is not None), tuple(runs))
-        for (model, training_rule, rule), runs in grouped.items()
-    ]
+    lines = []
+    for (model, training_rule, rule), runs in grouped.items():
+        seeds = tuple(run.extras["seed"] for run in runs if run.extras["seed"] is not None)
+        same = all(run.extras.get("same_superpatches", True) for run in runs)
+        lines.append(Line(model, training_rule, rule, seeds, tuple(runs), same))
+    return lines
 
 
 def _facts(found: Scores) -> dict[str, Any]:
-    return {key: found.extras.get(key) for key in ("parameters", "sees_input", "latent_values_per_voxel")}
+    keys = ("parameters", "sees_input", "latent_values_per_voxel", "same_superpatches")
+    return {key: found.extras.get(key) for key in keys}
 
 
 def _means(scores: Sequence[Scores], extra: str, keys: Sequence[str]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import logging
@@ -16,9 +17,11 @@ from typing import Any
 
 from maesil_monai.evaluation.comparison.bundle_files import BundleFiles
 from maesil_monai.evaluation.comparison.entry import Entry
+from maesil_monai.evaluation.comparison.locks import alone
 from maesil_monai.evaluation.json_files import write_json
 from maesil_monai.training.checkpoints import LAST_NAME
 from maesil_monai.training.durable_checkpoint import BEST_NAME
+from maesil_monai.training.gradients import REPORT_NAME as NON_FINITE_NAME
 from maesil_monai.training.run_record import RECORD_NAME
 
 logger = logging.getLogger(__name__)
@@ -28,6 +31,10 @@ LOG_NAME = "training.log"
 SEARCH_FOLDER, RATES_NAME = "search", "rates.json"
 WANTED_NAME = "wanted.json"
 _PROGRESS = re.compile(r"epoch \d+, .* min:|WARNING|ERROR|^error:")
+
+
+class Diverged(ChildProcessError):
+    """The loss or a gradient was not finite."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,8 @@ class Trainer:
         Raises:
             ChildProcessError: if the process ends with an error; names the log.
         """
-        return self._run(entry, self.folder / "training" / f"{entry}-seed{seed}", seed, learning_rate)
+        with alone(self.folder, f"training of {entry}-seed{seed}"):
+            return self._run(entry, self.folder / "training" / f"{entry}-seed{seed}", seed, learning_rate)
 
     def search(self, entry: Entry, rates: Sequence[float], share: float) -> list[dict[str, Any]]:
         """Chooses a learning rate by short runs of seed 0, on the validation scans.
@@ -66,15 +74,24 @@ class Trainer:
             share: length of a short run, as a share of the epochs of a whole one, at least one epoch.
 
         Returns:
-            A row for each rate that was tried; the best has ``chosen``.
+            A row for each rate that was tried; the best has ``chosen``. A rate at which the training diverged has no value.
+
+        Raises:
+            ChildProcessError: if a process ends with another error, or the training diverged at every rate.
         """
         settings = self.bundle.settings_of(entry)
         epochs = max(1, round(share * int(settings["max_epochs"])))
         rows: list[dict[str, Any]] = []
         for rate in rates:
             run = self.folder / SEARCH_FOLDER / str(entry) / f"{rate:g}"
-            self._run(entry, run, 0, rate, max_epochs=epochs, val_interval=epochs)
+            with contextlib.suppress(Diverged):
+                self._run(entry, run, 0, rate, max_epochs=epochs, val_interval=epochs)
             rows.append({"model": str(entry), "learning_rate": rate, "epochs": epochs, "psnr_hidden_body": _best(run)})
+        if all(row["psnr_hidden_body"] is None for row in rows):
+            what = (
+                f"{entry} diverged at every learning rate ({', '.join(f'{rate:g}' for rate in rates)}): try lower ones. The runs"
+            )
+            raise ChildProcessError(errno.ECHILD, what, str(self.folder / SEARCH_FOLDER / str(entry)))
         best = max(rows, key=lambda row: -math.inf if row["psnr_hidden_body"] is None else row["psnr_hidden_body"])
         return [{**row, "chosen": row is best} for row in rows]
 
@@ -84,6 +101,8 @@ class Trainer:
         if _has_ended(run):
             logger.info("%s is trained already", run.name)
             return run
+        if (run / NON_FINITE_NAME).is_file():
+            raise Diverged(errno.ECHILD, f"the training of {entry} diverged, see", str(run / NON_FINITE_NAME))
         keys = {**dict(entry.changes), "seed": seed, "leave_out": self.leave_out, **overrides}
         if entry.rule is not None:
             keys["mask_rule"] = entry.rule
@@ -99,7 +118,12 @@ class Trainer:
         logger.info("training %s, seed %d%s", entry, seed, "" if rate is None else f", learning rate {rate:g}")
         run.mkdir(parents=True, exist_ok=True)
         write_json(run / WANTED_NAME, wanted)
-        _call(command, run / LOG_NAME, str(entry))
+        try:
+            _call(command, run / LOG_NAME, str(entry))
+        except ChildProcessError:
+            if not (run / NON_FINITE_NAME).is_file():
+                raise
+            raise Diverged(errno.ECHILD, f"the training of {entry} diverged, see", str(run / NON_FINITE_NAME)) from None
         return run
 
 
@@ -139,6 +163,8 @@ def _has_ended(run: Path) -> bool:
 
 
 def _best(run: Path) -> float | None:
-    """Gives the value of the best model of a run, None if it has none."""
+    """Gives the value of the best model of a run, None if it has none or the training diverged."""
+    if (run / NON_FINITE_NAME).is_file():
+        return None
     best = json.loads((run / RECORD_NAME).read_text())["best_metric"]
     return None if best is None else best.get("value")
