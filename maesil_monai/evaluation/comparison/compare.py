@@ -12,6 +12,7 @@ import hashlib
 import itertools
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any

@@ -25,7 +25,7 @@ class FigureCases:
     Example:
         >>> cases = FigureCases([{"case_id": "a"}, {"case_id": "b"}, {"case_id": "c", "dataset": "x"}], per_dataset=1)
         >>> cases.names
-        {0: 'a', 2: 'c'}
+        {0: 'scans/a', 2: 'x/c'}
     """
 
     def __init__(self, scans: Sequence[Mapping[str, Any]], per_dataset: int = 1) -> None:
@@ -36,7 +36,7 @@ class FigureCases:
             dataset = str(scan.get("dataset", UNNAMED))
             counts[dataset] = counts.get(dataset, 0) + 1
             if counts[dataset] <= per_dataset:
-                self.names[number] = str(scan["case_id"]).replace("/", "_")
+                self.names[number] = f"{dataset}/{str(scan['case_id']).replace('/', '_')}"
                 self.datasets[number] = dataset
 
 
@@ -76,7 +76,7 @@ class FigureRecorder:
                 self._predictions[name, scan] = _half(torch.where(covered, predictions[name][sample, 0], image))
 
     def write(self, folder: Path) -> None:
-        """Writes ``folder/CASE.npz`` and, for each method, ``folder/OWN/CASE.npz``."""
+        """Writes ``folder/DATASET/CASE.npz`` and, for each method, ``folder/OWN/DATASET/CASE.npz``."""
         for scan, arrays in self._kept.items():
             _write(folder / f"{self.cases.names[scan]}.npz", arrays)
             for name, own in self.folders.items():

@@ -77,7 +77,7 @@ def read_cases(folder: Path, known: Iterable[System], window_hu: tuple[float, fl
     """Reads the superpatches and their reconstructions.
 
     Args:
-        folder: ``OUT/figures``, holding ``CASE.npz`` and ``MODEL@RULE/CASE.npz``; a case's name may hold slashes.
+        folder: ``OUT/figures``, holding ``DATASET/CASE.npz`` and ``MODEL@RULE/DATASET/CASE.npz``; a case's name may hold slashes.
         known: the systems of the results; folders of others are passed over.
         window_hu: the HU mapped to 0 and to 1.
 
@@ -114,7 +114,17 @@ def read_cases(folder: Path, known: Iterable[System], window_hu: tuple[float, fl
                 made[system] = volume
         if made:
             ordered = {system: made[system] for system in sorted(made, key=lambda system: system.order)}
-            cases.append(Case(name, dataset, original, hidden, body, (spacing[0], spacing[1], spacing[2]), ordered))
+            cases.append(
+                Case(
+                    name.removeprefix(f"{dataset}/"),
+                    dataset,
+                    original,
+                    hidden,
+                    body,
+                    (spacing[0], spacing[1], spacing[2]),
+                    ordered,
+                )
+            )
     return sorted(cases, key=lambda case: (case.dataset, case.name))
 
 
