@@ -207,7 +207,7 @@ def test_a_file_begins_at_the_first_equals_sign_that_is_not_of_a_change(monkeypa
 
 def test_options_arrive_as_what_they_mean(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = _request(monkeypatch, "--train")
-    assert [entry.model for entry in plain.entries] == [name.partition("@")[0] for name in compare.MODELS]
+    assert plain.entries == tuple(BUNDLE.with_rule(Entry.parse(name)) for name in compare.MODELS)
     assert (plain.seeds, plain.learning_rates, plain.search_share, plain.leave_out) == ((0,), (), 0.2, "")
     words = (
         "--models mae --train --seeds 3,1 --learning_rates 1e-4,0.001 --search_share 1 --rules plane,total --section validation"
