@@ -33,7 +33,9 @@ def attend(
         Shape (B, H, N, d), the same dtype.
     """
     present_B11M = None if present_BM is None else present_BM[:, None, None, :]
-    if not torch.jit.is_scripting() and _is_short_on_cpu(query_BHNd, key_BHMd):
+    if torch.jit.is_scripting():  # a condition of its own: only so is the rest not compiled
+        return F.scaled_dot_product_attention(query_BHNd, key_BHMd, value_BHMd, present_B11M)
+    if _is_short_on_cpu(query_BHNd, key_BHMd):
         return _attend_unfused(query_BHNd, key_BHMd, value_BHMd, present_B11M)
     return F.scaled_dot_product_attention(query_BHNd, key_BHMd, value_BHMd, present_B11M)
 
