@@ -115,6 +115,9 @@ def test_the_headline_rule_has_every_metric_and_the_others_have_errors(compared:
     total = {(row["metric"], row["region"]) for row in _rows(compared, model="maesil", evaluation_rule="total")}
     assert {(metric, "hidden_body") for metric in ("psnr", "mae_hu", "mae_soft_hu", "ssim", "lpips")} <= total
     assert {("psnr", "full"), ("psnr", "pasted"), ("blockiness", ""), ("blockiness", "truth")} <= total
+    # Raw output at visible voxels was trained in the autoencoders alone.
+    raw = {row["model"] for row in _rows(compared, evaluation_rule="total", metric="ssim", region="full")}
+    assert raw == {"ae", "vae", "vqvae"}
     # Three quarters are hidden and the rest is pasted: the error over all voxels is 3/4 of that over the hidden ones.
     found = {
         region: _rows(compared, model="mean_of_visible", evaluation_rule="total", metric="psnr", region=region, dataset="lidc")

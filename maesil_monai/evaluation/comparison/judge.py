@@ -130,7 +130,7 @@ class Judge:
     ) -> None:
         is_headline = rule == self.rules[0]
         datasets = [pipeline.dataset_of(number) for number in range(len(pipeline.scans))]
-        measures = Measures(pipeline.window_hu, is_headline, datasets)
+        measures = Measures(pipeline.window_hu, is_headline, datasets, raw=bool(pipeline.settings["loss_on_all"]))
         recorder = None
         if is_headline and figures:
             recorder = FigureRecorder(FigureCases(pipeline.scans, self.figures_per_dataset), figures)

@@ -20,7 +20,8 @@ from maesil_monai.metrics import (
 )
 from maesil_monai.metrics.regions import REGION_NAMES
 
-PICTURE_REGIONS = ("hidden_body", "hidden", "pasted", "full")
+PICTURE_REGIONS = ("hidden_body", "hidden", "pasted")
+RAW_REGION = "full"
 TRUTH_CACHE_BYTES = 256 * 1024**2  # for the methods that are judged in one pass: their truth is the same
 
 
@@ -31,11 +32,13 @@ class Measures:
         window_hu: the HU mapped to 0 and to 1.
         everything: also SSIM, LPIPS, blockiness and the error by distance; else PSNR and the error in HU alone.
         datasets: the collection of every scan, by its number.
+        raw: also SSIM and LPIPS of the raw output, which means something of networks trained with the loss on all voxels.
     """
 
-    def __init__(self, window_hu: Sequence[float], everything: bool, datasets: Sequence[str]) -> None:
+    def __init__(self, window_hu: Sequence[float], everything: bool, datasets: Sequence[str], raw: bool = False) -> None:
         self.window_hu = tuple(window_hu)
         self.everything = everything
+        self.regions = (*PICTURE_REGIONS, RAW_REGION) if raw else PICTURE_REGIONS
         self.datasets = tuple(datasets)
         self._slices: SliceLPIPS | None = None
         if everything:
@@ -49,8 +52,8 @@ class Measures:
             return [psnr]
         return [
             psnr,
-            PooledSSIM(PICTURE_REGIONS, optional=True),
-            PooledLPIPS(PICTURE_REGIONS, slices=self._slices, optional=True, download=False),
+            PooledSSIM(self.regions, optional=True),
+            PooledLPIPS(self.regions, slices=self._slices, optional=True, download=False),
             PooledBlockiness(),
             ErrorByDistance(window_hu=self.window_hu),
         ]
