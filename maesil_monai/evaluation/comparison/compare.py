@@ -7,9 +7,7 @@ is of all that is in it.
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import itertools
 import json
 import logging
 from collections.abc import Sequence
@@ -79,9 +77,6 @@ def compare(request: Request, bundle: BundleFiles) -> list[Path]:
     missing = [str(entry) for entry in entries if str(entry) not in weights]
     if missing and not request.train:
         raise ValueError(f"no weights for {', '.join(missing)}: name them (--checkpoints MODEL=FILE,...) or add --train.")
-    for file in itertools.chain.from_iterable(weights.values()):
-        if not file.is_file():
-            raise FileNotFoundError(errno.ENOENT, "no such checkpoint", str(file))
     split = Split(request.store, request.section, request.leave_out, request.max_superpatches)
     if missing and not build_datalist(request.store, "validation", leave_out=request.leave_out):
         raise ValueError(f"{request.store} has no scan for validation, by which weights are chosen: name some, or give weights.")

@@ -38,6 +38,7 @@ class Request:
 
     Raises:
         ValueError: for a value outside its range.
+        FileNotFoundError: for weights that are not there.
     """
 
     store: str
@@ -69,6 +70,11 @@ class Request:
         _expect(self.section in SECTIONS, "section", self.section, " or ".join(SECTIONS))
         _expect(_is_whole(self.max_superpatches), "max_superpatches", self.max_superpatches, "a whole number, 0 or more")
         _expect(_is_whole(self.figures_per_dataset), "figures", self.figures_per_dataset, "a whole number, 0 or more")
+        for name, files in self.checkpoints.items():
+            for file in files:
+                if not file.is_file():
+                    what = f"no such file of weights of {name} (--checkpoints MODEL=FILE)"
+                    raise FileNotFoundError(errno.ENOENT, what, str(file))
 
 
 def request_of(
@@ -124,8 +130,6 @@ def request_of(
     weights: dict[str, list[Path]] = {}
     for text in texts("checkpoints", checkpoints):
         entry, file = split_checkpoint(text)
-        if not file.is_file():
-            raise FileNotFoundError(errno.ENOENT, f"no such file of weights of {entry} (--checkpoints MODEL=FILE)", str(file))
         weights.setdefault(str(bundle.with_rule(entry)), []).append(file)
     names = texts("models", models) or (list(weights) if weights and not train else list(default_models))
     entries = [bundle.with_rule(Entry.parse(name)) for name in names]
