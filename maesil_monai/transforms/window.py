@@ -16,11 +16,12 @@ from monai.utils import convert_to_dst_type, convert_to_tensor
 class WindowHU(InvertibleTransform):
     """Maps a window of Hounsfield units linearly to 0..1.
 
-    The inverse maps 0..1 back to HU; what lay outside the window was clipped and comes back as the window's nearer end.
+    The inverse maps 0..1 back to HU; what lay outside the window was clipped and comes back as the window's nearer end, and so
+    does a network's output beyond 0..1.
 
     Args:
         window_hu: lower and upper end in HU, which become 0 and 1.
-        clip: keeps the result within 0 and 1; without it the map is linear everywhere and the inverse exact to rounding.
+        clip: keeps the result within 0 and 1, that of the inverse within the window; without it both are linear everywhere.
 
     Raises:
         ValueError: if the window is not two finite numbers in rising order.
@@ -86,7 +87,10 @@ class WindowHU(InvertibleTransform):
             values = data.as_tensor()
         else:
             values = data
-        values = values.to(torch.float32).mul(high - low).add_(low)
+        values = values.to(torch.float32)
+        if self.clip:
+            values = values.clamp(0.0, 1.0)
+        values = values.mul(high - low).add_(low)
         return convert_to_dst_type(values, dst=data, dtype=torch.float32)[0]
 
 

@@ -57,6 +57,13 @@ def test_the_inverse_of_a_clipped_voxel_is_the_windows_end():
     assert window.inverse(window(torch.tensor([-1000, 3000]))).tolist() == pytest.approx([-160, 240])
 
 
+def test_a_prediction_beyond_0_and_1_comes_back_as_the_windows_end():
+    prediction = torch.tensor([-0.7, 0.5, 1.2])
+    assert WindowHU((-1000, 1000)).inverse(prediction).tolist() == [-1000, 0, 1000]
+    assert WindowHU((-1000, 1000), clip=False).inverse(prediction).tolist() == pytest.approx([-2400, 0, 1400])
+    assert prediction.tolist() == pytest.approx([-0.7, 0.5, 1.2])
+
+
 def test_invertd_brings_a_prediction_to_hounsfield_units():
     preprocessing = Compose([WindowHUd(keys="image", window_hu=(-1000, 1000))])
     data = preprocessing({"image": MetaTensor(torch.full((1, 2, 2, 2), 40.0), affine=AFFINE)})
