@@ -77,6 +77,8 @@ def read_volume(path: str | os.PathLike[str], hounsfield: bool = True, rules: Ad
         from maesil_monai.data.dicom import read_series
 
         return read_series(path if Path(path).is_dir() else [path], rules)
+    if not Path(path).exists():
+        raise MissingVolume("MISSING", path, "no such file or folder", "a volume", "Check the path.")
     expected = f"{', '.join(VOLUME_SUFFIXES)}, {ENTRY_SUFFIX}, or DICOM"
     raise BadVolume("UNKNOWN_TYPE", path, "no volume by its name", expected, "Convert the file to NIfTI.")
 
