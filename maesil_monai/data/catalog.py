@@ -190,6 +190,8 @@ def _found(root: Path, pattern: str | None) -> list[dict[str, Any]]:
         what = "no volume" if pattern is None else f"no volume that matches {pattern!r}"
         cure = "Check the folder; labels are left out by name, and DICOM is read by `python -m maesil_monai prepare`."
         _refuse("NO_VOLUME", str(root), what, "NIfTI, NRRD or MetaImage files", cure)
+    if pattern is None and (num_dicom := sum(1 for _ in root.rglob("*.dcm"))):
+        logger.warning("%s: %d DICOM files are left out; `python -m maesil_monai prepare` reads DICOM", root, num_dicom)
     rows = [_row_of(str(root), {"image": path.relative_to(root).as_posix()}) for path in paths]
     _refuse_twins(str(root), {"training": rows})
     return rows

@@ -263,3 +263,9 @@ def test_the_hash_changes_with_names_and_sizes_only(tmp_path):
     assert data_hash(rows[1:]) != data_hash(build_datalist(first, "all"))
     with pytest.raises(FileNotFoundError):
         data_hash(rows)
+
+
+def test_dicom_beside_other_volumes_is_left_out_with_a_word(tmp_path, caplog):
+    _touch(tmp_path, "a.nii.gz", "b.nii.gz", "patient/1.dcm", "patient/2.dcm")
+    assert _ids(build_datalist(tmp_path, "all")) == ["a", "b"]
+    assert "2 DICOM files are left out; `python -m maesil_monai prepare` reads DICOM" in caplog.text
