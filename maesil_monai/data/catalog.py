@@ -49,7 +49,8 @@ def build_datalist(
     one, so that no patient is on both sides.
 
     Args:
-        dataset_dir: folder of the scans, or a store as folder or as URL that fsspec knows (``http://``, ``s3://`` ...).
+        dataset_dir: folder of the scans, or a store as folder or as URL that fsspec knows (``http://``, ``s3://`` ...); with
+            section ``all`` also one volume file.
         section: ``training``, ``validation``, ``test``, or ``all`` (in this order).
         val_scans: how many scans validate: a whole number, or a share below 1 (rounded up, at least one scan).
         pattern: glob below the folder, such as ``"*/ct.nii.gz"``; default every volume that is no label by its name. It counts
@@ -80,6 +81,9 @@ def build_datalist(
     if pattern is not None and (not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts):
         raise ValueError(f"pattern={pattern!r}: expected a glob below the folder, such as '*/ct.nii.gz'.")
     root = str(dataset_dir) if is_url(dataset_dir) else str(Path(dataset_dir))
+    if section == "all" and not is_url(root) and volume_suffix(root) and Path(root).is_file():
+        file = Path(root)
+        return Rows([_row_of(root, {"image": file.name})], str(file.parent))
     text = _datalist_text(root)
     if text is None:
         lists = {"training": _found(Path(root), pattern), "validation": [], "test": []}

@@ -51,6 +51,16 @@ def test_a_folder_that_is_none_is_refused(tmp_path):
         find_volumes(tmp_path / "a.nii")
 
 
+def test_one_file_is_all_there_is_but_nothing_to_split(tmp_path, monkeypatch):
+    _touch(tmp_path, "a.nii.gz", "b.nii.gz")
+    (row,) = build_datalist(tmp_path / "a.nii.gz", "all")
+    assert row == {"image": str(tmp_path / "a.nii.gz"), "case_id": "a"}
+    monkeypatch.chdir(tmp_path)
+    assert _ids(build_datalist("b.nii.gz", "all")) == ["b"]
+    with pytest.raises(BadVolume, match="NOT_A_FOLDER"):
+        build_datalist(tmp_path / "a.nii.gz", "training")
+
+
 @pytest.mark.parametrize(("val_scans", "count"), [(0.1, 3), (0.11, 4), (0.001, 1), (5, 5), (29, 29)])
 def test_the_last_scans_by_name_validate_and_none_is_on_both_sides(tmp_path, val_scans, count):
     _touch(tmp_path, *(f"pt_{i}/ct.nii.gz" for i in range(30)))
