@@ -16,7 +16,7 @@ FILES = sorted(CONFIGS.glob("**/*.json"))
 OVERLAYS = [path for path in FILES if path.stem not in ("train", "evaluate", "inference", "metadata")]
 PACKAGES = ("maesil_monai.", "monai.", "torch.", "ignite.")
 # Paths below another key, a network on its device, the start of an engine.
-EXPRESSIONS = (r"\$@\w+ \+ '(/[\w.]+)+'", r"\$@\w+\.to\(@device\)", r"\$@[\w#]+\.run\(\)")
+EXPRESSIONS = (r"\$@\w+ \+ '(/[\w.]+)+'", r"\$@\w+\.to\(@device\)", r"\$@[\w#]+\.run\(\)", r"\$@dataset#data\.root")
 DOCUMENTATION = BUNDLE.parent / "docs" / "configuration.md"
 
 

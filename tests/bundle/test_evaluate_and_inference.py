@@ -137,3 +137,14 @@ def test_a_reconstruction_of_blended_superpatches_lies_on_the_scans_own_grid(
         np.testing.assert_allclose(blended.affine, scan.affine, atol=1e-4)
         if name == "cube":  # its visible voxels, a quarter, are the scan's own in both
             assert 0.25 <= np.mean(np.asarray(blended.dataobj) == np.asarray(plain.dataobj)) < 0.9
+
+
+def test_one_file_is_reconstructed_as_in_its_folder(
+    trained: Trained, own_scans: dict[str, Path], inferred: tuple[Path, Any], tmp_path: Path
+) -> None:
+    run("inference", trained.settings, run_id="inference", dataset_dir=str(own_scans["slab"]), output_dir=str(tmp_path / "out"))
+    (found,) = tmp_path.rglob("*.nii.gz")
+    assert found == tmp_path / "out" / "ct" / "ct_reconstruction.nii.gz"
+    of_folder = nib.load(inferred[0] / "slab" / "ct" / "ct_reconstruction.nii.gz")
+    np.testing.assert_array_equal(np.asarray(nib.load(found).dataobj), np.asarray(of_folder.dataobj))
+    assert len(list(found.parent.iterdir())) == 3
