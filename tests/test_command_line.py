@@ -47,6 +47,28 @@ def test_a_dry_run_prints_scans_refusals_disk_and_hours(scans: Path, tmp_path: P
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.parametrize(
+    ("shares", "said", "unsaid"),
+    [
+        ((0, 0), ["nobody validates", "nobody is held out for a test"], ["nobody to train on"]),
+        ((0.999, 0), ["nobody to train on", "nobody is held out for a test"], ["nobody validates"]),
+        ((0, 0.999), ["nobody to train on"], ["nobody validates", "nobody is held out for a test"]),
+    ],
+)
+def test_a_side_without_a_patient_is_said(
+    scans: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    shares: tuple[float, float],
+    said: list[str],
+    unsaid: list[str],
+) -> None:
+    options = ("--val-share", shares[0], "--test-share", shares[1], "--dry-run")
+    _run("prepare", "--folder", scans, "--output", tmp_path / "store", *options)
+    shown = capsys.readouterr().out
+    assert [words in shown for words in (*said, *unsaid)] == [True] * len(said) + [False] * len(unsaid)
+
+
 def test_refused_scans_give_exit_code_1_unless_their_share_is_allowed(
     scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

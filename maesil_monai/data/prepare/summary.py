@@ -33,6 +33,10 @@ def summary(result: Prepared, output: str, workers: int = 1) -> str:
         lines.append("warning: nobody to train on; add scans, or choose --val-share 0 or another --split-seed")
     elif not split["validation"]:
         lines.append("warning: nobody validates; training then holds out val_scans of the scans; or choose a larger --val-share")
+    if not split["test"]:
+        lines.append(
+            "note: nobody is held out for a test, which compare needs; choose a larger --test-share or another --split-seed"
+        )
     if result.refusals:
         lines.append(f"{len(result.refusals)} refused{' by their headers' if is_dry else ''}:")
         lines += [f"  {refusal.message}" for refusal in result.refusals[:MAX_REFUSALS]]
