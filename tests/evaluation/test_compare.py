@@ -165,7 +165,8 @@ def test_a_collection_that_is_left_out_is_not_trained_on_and_alone_is_judged(sto
     others = [row for row in rows if row["dataset"] != "lidc"]
     assert 0 < len(others) < len(rows)
     records = [json.loads(file.read_text()) for file in tmp_path.glob("*/maesil@total*/**/run.json")]
-    assert [record["data"]["num_scans"] for record in records] == 3 * [len(others)]  # two short runs and the whole one
+    assert len(records) >= 3  # two short runs and a whole one
+    assert {record["data"]["num_scans"] for record in records} == {len(others)}
     # The mean training volume knows nothing of it either: it is not the one that all collections make.
     without, of_all = (
         Pipeline(BundleFiles.find(None, overlay), Entry("maesil"), Split(str(store), dataset=dataset), "total").mean_volume()
@@ -175,9 +176,10 @@ def test_a_collection_that_is_left_out_is_not_trained_on_and_alone_is_judged(sto
     assert of_all is not None
     assert not torch.equal(without.mean, of_all.mean)
     tried = json.loads((tmp_path / "results.json").read_text())["search"]
-    assert sorted(row["learning_rate"] for row in tried) == [0.001, 0.003]
+    assert [(row["learning_rate"], row["epochs"]) for row in tried[:2]] == [(0.001, 1), (0.003, 1)]
     (chosen,) = (row for row in tried if row["chosen"])
-    assert chosen["psnr_hidden_body"] == max(row["psnr_hidden_body"] for row in tried)
+    assert chosen == tried[-1]
+    assert chosen["epochs"] == 2
     record = json.loads((tmp_path / "training" / "maesil@total-seed0" / "run.json").read_text())
     assert record["configuration"]["learning_rate"] == chosen["learning_rate"]
 

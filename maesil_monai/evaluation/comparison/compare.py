@@ -21,9 +21,10 @@ from maesil_monai.evaluation.comparison.entry import RULES, Entry
 from maesil_monai.evaluation.comparison.judge import Judge
 from maesil_monai.evaluation.comparison.locks import alone
 from maesil_monai.evaluation.comparison.pipeline import Split
+from maesil_monai.evaluation.comparison.rate_search import RateSearch
 from maesil_monai.evaluation.comparison.request import Request
 from maesil_monai.evaluation.comparison.summary import COMMANDS_NAME, write_results
-from maesil_monai.evaluation.comparison.training import RATES_NAME, SEARCH_FOLDER, Trainer
+from maesil_monai.evaluation.comparison.training import Trainer
 from maesil_monai.evaluation.json_files import write_json
 from maesil_monai.whole_files import write_whole
 
@@ -83,30 +84,18 @@ def compare(request: Request, bundle: BundleFiles) -> list[Path]:
     with alone(request.output, "plan"):
         plan = _agree(request, bundle, split)
     trainer = Trainer(bundle, request.store, request.output, request.leave_out)
+    search = RateSearch(trainer, request.learning_rates, request.search_share)
     judge = Judge(bundle, split, request.output, plan, request.rules, request.figures_per_dataset)
     for entry in entries:
         files = weights.get(str(entry))
         if files is None:
-            rate = _rate(request, trainer, entry)
+            rate = search.rate(entry, request.seeds[0]) if request.learning_rates else None  # None: the overlays' own
             files = [trainer.train(entry, seed, rate) / "model.pt" for seed in request.seeds]
         for seed, file in zip(request.seeds if str(entry) not in weights else range(len(files)), files, strict=True):
             judge.run(entry, seed, file)
     judge.baselines()
     with alone(request.output, "report"):
         return write_results(request.output, plan, bundle, split)
-
-
-def _rate(request: Request, trainer: Trainer, entry: Entry) -> float | None:
-    """Gives the learning rate of an entry: chosen by the search, once, or None for the overlays' own."""
-    if not request.learning_rates:
-        return None
-    file = request.output / SEARCH_FOLDER / str(entry) / RATES_NAME
-    with alone(request.output, f"search of {entry}"):
-        if not file.is_file():
-            write_json(file, {"rows": trainer.search(entry, request.learning_rates, request.search_share)})
-    (rate,) = (float(row["learning_rate"]) for row in json.loads(file.read_text())["rows"] if row["chosen"])
-    logger.info("learning rate of %s: %g", entry, rate)
-    return rate
 
 
 def _agree(request: Request, bundle: BundleFiles, split: Split) -> dict[str, Any]:

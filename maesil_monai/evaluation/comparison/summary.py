@@ -13,9 +13,9 @@ from typing import Any
 from maesil_monai.evaluation.comparison.bundle_files import BundleFiles
 from maesil_monai.evaluation.comparison.entry import Entry
 from maesil_monai.evaluation.comparison.pipeline import Pipeline, Split
+from maesil_monai.evaluation.comparison.rate_search import RATES_NAME, SEARCH_FOLDER
 from maesil_monai.evaluation.comparison.results import Line, rows_of
 from maesil_monai.evaluation.comparison.scores import Scores
-from maesil_monai.evaluation.comparison.training import RATES_NAME, SEARCH_FOLDER
 from maesil_monai.evaluation.json_files import write_json
 from maesil_monai.evaluation.report import write_report
 from maesil_monai.training.run_record import PACKAGES, RECORD_NAME, hardware

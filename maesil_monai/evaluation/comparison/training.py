@@ -1,12 +1,10 @@
-"""Trains what is compared, each run by ``monai.bundle run training`` in a process of its own, and searches learning rates."""
+"""Trains what is compared, each run by ``monai.bundle run training`` in a process of its own."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import logging
-import math
 import re
 import subprocess
 import sys
@@ -28,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 COMMAND = (sys.executable, "-m", "monai.bundle", "run", "training")
 LOG_NAME = "training.log"
-SEARCH_FOLDER, RATES_NAME = "search", "rates.json"
 WANTED_NAME = "wanted.json"
 _PROGRESS = re.compile(r"epoch \d+, .* min:|WARNING|ERROR|^error:")
 
@@ -60,42 +57,18 @@ class Trainer:
             The run's folder, with ``model.pt``.
 
         Raises:
-            ChildProcessError: if the process ends with an error; names the log.
+            Diverged: if the loss or a gradient was not finite.
+            ChildProcessError: if the process ends with another error; names the log.
         """
         with alone(self.folder, f"training of {entry}-seed{seed}"):
-            return self._run(entry, self.folder / "training" / f"{entry}-seed{seed}", seed, learning_rate)
+            return self.run(entry, self.place(entry, seed), seed, learning_rate)
 
-    def search(self, entry: Entry, rates: Sequence[float], share: float) -> list[dict[str, Any]]:
-        """Chooses a learning rate by short runs of seed 0, on the validation scans.
+    def place(self, entry: Entry, seed: int) -> Path:
+        """Names the folder of a run of the comparison."""
+        return self.folder / "training" / f"{entry}-seed{seed}"
 
-        Args:
-            entry: what to train.
-            rates: the rates to try.
-            share: length of a short run, as a share of the epochs of a whole one, at least one epoch.
-
-        Returns:
-            A row for each rate that was tried; the best has ``chosen``. A rate at which the training diverged has no value.
-
-        Raises:
-            ChildProcessError: if a process ends with another error, or the training diverged at every rate.
-        """
-        settings = self.bundle.settings_of(entry)
-        epochs = max(1, round(share * int(settings["max_epochs"])))
-        rows: list[dict[str, Any]] = []
-        for rate in rates:
-            run = self.folder / SEARCH_FOLDER / str(entry) / f"{rate:g}"
-            with contextlib.suppress(Diverged):
-                self._run(entry, run, 0, rate, max_epochs=epochs, val_interval=epochs)
-            rows.append({"model": str(entry), "learning_rate": rate, "epochs": epochs, "psnr_hidden_body": _best(run)})
-        if all(row["psnr_hidden_body"] is None for row in rows):
-            what = (
-                f"{entry} diverged at every learning rate ({', '.join(f'{rate:g}' for rate in rates)}): try lower ones. The runs"
-            )
-            raise ChildProcessError(errno.ECHILD, what, str(self.folder / SEARCH_FOLDER / str(entry)))
-        best = max(rows, key=lambda row: -math.inf if row["psnr_hidden_body"] is None else row["psnr_hidden_body"])
-        return [{**row, "chosen": row is best} for row in rows]
-
-    def _run(self, entry: Entry, run: Path, seed: int, rate: float | None, **overrides: Any) -> Path:
+    def run(self, entry: Entry, run: Path, seed: int, rate: float | None, **overrides: Any) -> Path:
+        """Trains into a folder, with other keys of the configuration; gives the folder, and raises as :meth:`train`."""
         wanted = {"entry": str(entry), "seed": seed, "learning_rate": rate, "leave_out": self.leave_out, **overrides}
         _agree(run, wanted)
         if _has_ended(run):
@@ -162,8 +135,8 @@ def _has_ended(run: Path) -> bool:
     return record["ended"] == "completed" and (run / BEST_NAME).is_file()
 
 
-def _best(run: Path) -> float | None:
-    """Gives the value of the best model of a run, None if it has none or the training diverged."""
+def best_value(run: Path) -> float | None:
+    """Gives the value on validation of the best model of a run, None if it has none or the training diverged."""
     if (run / NON_FINITE_NAME).is_file():
         return None
     best = json.loads((run / RECORD_NAME).read_text())["best_metric"]
