@@ -4,8 +4,8 @@
     python -m maesil_monai prepare --folder "$MAESIL_CT_DIR" --cases cases.csv --output store --workers 2
 
 Patients of a collection are sorted by name, as strings. Of `openkbp` (48) the last 8 validate, as in the first run, and the 11
-before them test, for 3 of these have no superpatch with 5 % body; of `sts` (20) the last 8 test and the 4 before them validate. Collections of one patient only test: pictures
-with a number, no claim.
+before them test, for 3 of these have no superpatch with 5 % body; of `sts` (20) the last 8 test and the 4 before them validate.
+Collections of one patient only test: pictures with a number, no claim.
 """
 
 from __future__ import annotations
