@@ -29,7 +29,7 @@ class Decoder(nn.Module):
         num_layers: blocks.
         num_heads: attention heads.
         patch_voxels: values P to predict per patch (channels x voxels).
-        position: ``sincos`` or ``learned``.
+        position: ``sincos``, ``sincos_mae`` or ``learned``.
         activation_checkpointing: recomputes each block in the backward pass.
     """
 

@@ -48,7 +48,7 @@ class MaskedAutoEncoder3D(nn.Module):
             has five blocks.
         patch_embedding: ``linear`` (the paper) or ``conv_stem``.
         head: ``linear`` (the paper) or ``conv``, which smooths the predictions of hidden patches across their borders.
-        position: ``sincos`` (fixed) or ``learned``.
+        position: ``sincos`` (fixed), ``sincos_mae`` or ``learned``, see :class:`PositionEncoding`.
         activation_checkpointing: recomputes blocks in the backward pass to save memory.
 
     Raises:

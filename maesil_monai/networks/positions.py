@@ -9,10 +9,10 @@ from torch import nn
 
 # MAE's 10,000 comes from sentences of hundreds of words. With 8 to 16 tokens an axis it leaves more than half of the channels as
 # good as constant, and attention takes several times as many steps until it finds the neighbours of a hidden patch.
-TEMPERATURE = 100.0
+TEMPERATURES = {"sincos": 100.0, "sincos_mae": 10_000.0}
 
 
-def sincos_positions(grid: tuple[int, ...], width: int, temperature: float = TEMPERATURE) -> torch.Tensor:
+def sincos_positions(grid: tuple[int, ...], width: int, temperature: float = TEMPERATURES["sincos"]) -> torch.Tensor:
     """Gives the fixed sine-cosine code of every token of a grid.
 
     The width is shared out to the axes in even parts, the remainder going to the last axis; within a part, half the
@@ -57,7 +57,8 @@ class PositionEncoding(nn.Module):
     Args:
         grid: tokens per axis, of two or three axes.
         width: channels.
-        kind: ``sincos`` (fixed) or ``learned`` (a parameter, started from a normal distribution of deviation 0.02).
+        kind: ``sincos`` (fixed, of a temperature for short axes), ``sincos_mae`` (fixed, with MAE's) or ``learned`` (a parameter,
+            started from a normal distribution of deviation 0.02).
 
     Raises:
         ValueError: for an unknown kind, or a width that sine-cosine cannot serve.
@@ -69,12 +70,12 @@ class PositionEncoding(nn.Module):
 
     def __init__(self, grid: tuple[int, ...], width: int, kind: str = "sincos") -> None:
         super().__init__()
-        if kind == "sincos":
-            self.register_buffer("position", sincos_positions(grid, width)[None], persistent=False)
+        if kind in TEMPERATURES:
+            self.register_buffer("position", sincos_positions(grid, width, TEMPERATURES[kind])[None], persistent=False)
         elif kind == "learned":
             self.position = nn.Parameter(torch.randn(1, math.prod(grid), width) * 0.02)
         else:
-            raise ValueError(f"position={kind!r}: expected 'sincos' or 'learned'.")
+            raise ValueError(f"position={kind!r}: expected one of {', '.join(TEMPERATURES)}, learned.")
 
     def forward(self) -> torch.Tensor:
         """Returns the codes, shape (1, N, width)."""

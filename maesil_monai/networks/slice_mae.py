@@ -77,7 +77,7 @@ class SliceMaskedAutoEncoder(nn.Module):
         patch_size: voxels of a patch of the masks, one number or three; must divide ``img_size``.
         hidden_size, mlp_dim, num_layers, num_heads: the encoder (ViT-B: 768, 3072, 12, 12).
         decoder_hidden_size, decoder_mlp_dim, decoder_num_layers, decoder_num_heads: the decoder.
-        position: ``sincos`` (fixed, 2D) or ``learned``.
+        position: ``sincos`` (fixed, 2D), ``sincos_mae`` or ``learned``, see :class:`PositionEncoding`.
         activation_checkpointing: recomputes blocks in the backward pass to save memory.
 
     Raises:

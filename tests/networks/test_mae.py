@@ -261,7 +261,7 @@ def test_fixed_positions_are_unique_and_not_part_of_the_weights():
         ({"preset": "huge"}, "tiny, small, base, hi_end_mae"),
         ({"num_heads": 5}, "no multiple of num_heads=5"),
         ({"hidden_size": 25, "num_heads": 5}, "even width"),
-        ({"position": "none"}, "'sincos' or 'learned'"),
+        ({"position": "none"}, "expected one of sincos, sincos_mae, learned"),
         ({"patch_embedding": "deep"}, "linear, conv_stem"),
         ({"head": "mlp"}, "linear, conv"),
         ({"patch_embedding": "conv_stem", "patch_size": (8, 8, 4), "img_size": 16}, "same 2, 4, 8 or 16"),

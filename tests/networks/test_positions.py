@@ -33,9 +33,12 @@ def test_every_sine_tells_the_tokens_of_an_axis_apart(size: int) -> None:
 def test_fixed_codes_are_no_weights_and_learned_ones_are() -> None:
     fixed, learned = PositionEncoding((4, 4, 2), 12), PositionEncoding((4, 4, 2), 12, "learned")
     assert not fixed.state_dict()
+    torch.testing.assert_close(
+        PositionEncoding((4, 4, 2), 12, "sincos_mae")()[0], sincos_positions((4, 4, 2), 12, temperature=10_000.0)
+    )
     torch.testing.assert_close(fixed()[0], sincos_positions((4, 4, 2), 12))
     assert learned.state_dict()["position"].shape == (1, 32, 12)
-    with pytest.raises(ValueError, match="'sincos' or 'learned'"):
+    with pytest.raises(ValueError, match="expected one of sincos, sincos_mae, learned"):
         PositionEncoding((4, 4, 2), 12, "none")
     with pytest.raises(ValueError, match="even width of 6 or more"):
         sincos_positions((4, 4, 2), 7)
