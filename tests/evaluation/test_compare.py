@@ -20,6 +20,7 @@ from maesil_monai.evaluation.comparison.ablations import ablations
 from maesil_monai.evaluation.comparison.bundle_files import BundleFiles
 from maesil_monai.evaluation.comparison.entry import Entry
 from maesil_monai.evaluation.comparison.pipeline import Pipeline, Split
+from maesil_monai.evaluation.comparison.scores import Scores
 from maesil_monai.phantom.layouts import write_layouts
 
 SYSTEMS = ("maesil", "mae", "hi_end_mae", "medmae", "ae", "vae", "vqvae")
@@ -156,6 +157,30 @@ def test_a_second_call_trains_and_judges_nothing_again_and_logs_no_use(
     assert (compared / "results.json").read_text() == before
     # 7 systems under 2 rules, and the baselines once under each.
     assert len(uses.splitlines()) == 2 * len(SYSTEMS) + 2
+
+
+def test_a_call_that_was_stopped_between_pictures_and_scores_ends_with_both(
+    compared: Path, store: Path, overlay: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "stopped"
+    shutil.copytree(compared, folder)
+    scores, pictures = folder / "scores" / "maesil@total-seed0" / "total.json", folder / "figures" / "maesil@total"
+    before = json.loads(scores.read_text())["extras"]["whole_scans"]
+    scores.unlink()
+    shutil.rmtree(pictures)
+    wanted = {"models": "maesil", "train": True, "rules": "total,random"}
+    with monkeypatch.context() as patch:
+        patch.setattr(Scores, "write", _stop)
+        with pytest.raises(KeyboardInterrupt):
+            _compare(store, folder, overlay, **wanted)
+    assert list(pictures.rglob("*.npz"))
+    assert not scores.exists()
+    _compare(store, folder, overlay, **wanted)
+    assert json.loads(scores.read_text())["extras"]["whole_scans"] == before
+
+
+def _stop(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_collection_that_is_left_out_is_not_trained_on_and_alone_is_judged(store: Path, overlay: Path, tmp_path: Path) -> None:

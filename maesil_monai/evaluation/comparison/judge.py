@@ -111,7 +111,7 @@ class Judge:
             facts: dict[str, Any] = {**who, **network_facts(network), "same_superpatches": same}
             figures = {}
             self._log_use([name], rule, fingerprint)
-            if rule == self.rules[0] and same and not (self.folder / FIGURES_FOLDER / str(entry)).is_dir():
+            if rule == self.rules[0] and same and not self._is_pictured(entry):
                 figures[name] = str(entry)
                 cases = FigureCases(pipeline.scans, self.figures_per_dataset).names
                 facts["whole_scans"] = whole_scan_blockiness(pipeline, network, cases, facts["sees_input"])
@@ -136,6 +136,9 @@ class Judge:
             recorder = FigureRecorder(FigureCases(pipeline.scans, self.figures_per_dataset), figures)
         title = f"{next(iter(facts)) if len(facts) == 1 else 'baselines'} under {rule}"
         filled, seconds = judge(pipeline.loader, predictors, measures.make, recorder, title)
+        if recorder is not None:  # before the scores, which say that all is done
+            with alone(self.folder, "pictures"):
+                recorder.write(self.folder / FIGURES_FOLDER)
         for name, metrics in filled.items():
             extras = {
                 **facts[name],
@@ -147,9 +150,11 @@ class Judge:
             scores = scores_of(measures.pooled(metrics), pipeline.scans, fingerprint, measures.not_measured(metrics), extras)
             scores.write(self._file(name, rule))
             logger.info("%s: %s", title if len(facts) == 1 else f"{name} under {rule}", measures.line(metrics))
-        if recorder is not None:
-            with alone(self.folder, "pictures"):
-                recorder.write(self.folder / FIGURES_FOLDER)
+
+    def _is_pictured(self, entry: Entry) -> bool:
+        """Tells whether a seed of a model was judged with pictures; those of one are enough."""
+        judged = (self.folder / "scores").glob(f"*/{self.rules[0]}.json")
+        return any(file.parent.name.rsplit("-seed", 1)[0] == str(entry) for file in judged)
 
     def _has_common_sizes(self, pipeline: Pipeline) -> bool:
         """Tells whether a model is judged on the superpatches of the others, so that pictures of both belong together."""
