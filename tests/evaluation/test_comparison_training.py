@@ -66,6 +66,24 @@ def test_a_training_that_fails_names_its_log_and_its_last_line(
     assert Path(caught.value.filename).read_text() == "error: no such folder\n"
 
 
+def test_epochs_and_warnings_are_shown_as_they_come_and_the_rest_is_in_the_log(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = [
+        "INFO epoch 1, 0.1 min: 9 dB",
+        "WARNING slow",
+        "WARNING - Not all config files are in a",
+        "INFO batch 3",
+        "error: no",
+    ]
+    monkeypatch.setattr(training, "COMMAND", (sys.executable, "-c", f"print({chr(10).join(lines)!r}); raise SystemExit(3)"))
+    with caplog.at_level("INFO"), pytest.raises(ChildProcessError) as caught:
+        trainer.train(Entry.parse("mae@random"), 0)
+    shown = [message.removeprefix("mae@random: ") for message in caplog.messages if message.startswith("mae@random: ")]
+    assert shown == [lines[0], lines[1], lines[4]]
+    assert Path(caught.value.filename).read_text().splitlines() == lines
+
+
 def test_each_ablation_changes_one_thing(tmp_path: Path) -> None:
     texts = [str(entry) for entry in ablations(BUNDLE)]
     # 64 = 128 / 2; eight times train.json's batch of 4 and epoch of 16,384.

@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "monai.bundle", "run", "training")
 LOG_NAME = "training.log"
 WANTED_NAME = "wanted.json"
-_PROGRESS = re.compile(r"epoch \d+, .* min:|WARNING|ERROR|^error:")
+# MONAI warns that the overlays of the models lie in a folder below train.json's, which they do.
+_PROGRESS = re.compile(r"^(?!.*Not all config files are in )(.*epoch \d+, .* min:|.*WARNING|.*ERROR|error:)")
 
 
 class Diverged(ChildProcessError):
