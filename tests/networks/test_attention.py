@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from maesil_monai.networks.attention import SHORT_ATTENTION, attend
+from maesil_monai.networks.attention import SHORT_ATTENTION, Attention, attend
+from maesil_monai.networks.presets import build_network
 
 
 def _softmax_of_scores(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
@@ -52,3 +53,26 @@ def test_gradients_of_short_bfloat16_attention_are_those_of_float32(num_queries:
     for short, exact in zip(*gradients, strict=True):
         torch.testing.assert_close(short, exact, atol=0.03 * float(exact.abs().max()), rtol=0)
     assert torch.equal(gradients[0][1][1, :, 1], torch.zeros(3, 4))  # a key that is not present learns nothing
+
+
+@pytest.mark.parametrize("decoder", ["self_attention", "cross_attention", "hierarchical"])
+def test_a_hidden_token_looks_at_its_neighbours_from_the_start(decoder: str) -> None:
+    torch.manual_seed(0)
+    network = build_network("tiny", 64, decoder=decoder)
+    attentions = [module for module in network.modules() if isinstance(module, Attention)]
+    for attention in attentions:
+        keys, values = attention.key_value.weight.chunk(2)
+        assert torch.equal(keys, attention.query.weight)
+        assert not torch.equal(values, attention.query.weight)
+    # What the first attention of the decoder weighs for the token in the middle of a grid of 8^3, if all tokens are hidden.
+    attention = network.decoder.blocks[0].attention
+    tokens = torch.nn.functional.layer_norm(network.decoder.mask_token + network.decoder.positions(), (192,))
+    middle = 4 * 64 + 4 * 8 + 4
+    query = attention.query(tokens)[0, middle].view(6, 32)
+    keys = attention.key_value(tokens)[0, :, :192].view(512, 6, 32)
+    weights = torch.einsum("hd,nhd->hn", query, keys).div(32**0.5).softmax(dim=1).mean(dim=0).view(8, 8, 8)
+    beside = torch.stack(
+        [weights[3, 4, 4], weights[5, 4, 4], weights[4, 3, 4], weights[4, 5, 4], weights[4, 4, 3], weights[4, 4, 5]]
+    )
+    corners = weights[::7, ::7, ::7]
+    assert min(weights[4, 4, 4], beside.min()) > 10 * corners.max()
