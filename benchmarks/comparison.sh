@@ -15,7 +15,7 @@ fi
 # tells them apart: the other rules of training, the loss on all voxels, an autoencoder that sees the holes.
 xargs -P 2 -L 1 env OMP_NUM_THREADS=1 bash -c '
     python -m maesil_monai compare --store "$0/store" --output "$0/comparison" --train \
-        --overlay bundle/configs/comparison_small.json --learning_rates 0.0003,0.001,0.003 --search_share 0.3 \
+        --overlay bundle/configs/comparison_small.json --learning_rates 0.0005,0.001,0.003 --search_share 0.3 \
         --models "$1" --seeds "$2"' "$output" <<'MODELS'
 hi_end_mae 0,1,2
 medmae 0
