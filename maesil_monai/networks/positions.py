@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-# MAE's 10,000 comes from sentences of hundreds of words. With 8 to 16 tokens an axis it leaves more than half of the channels as
+# MAE's 10,000 comes from sentences of hundreds of words. With 8 to 16 tokens an axis it leaves half of the channels as
 # good as constant, and attention takes several times as many steps until it finds the neighbours of a hidden patch.
 TEMPERATURES = {"sincos": 100.0, "sincos_mae": 10_000.0}
 

@@ -57,7 +57,7 @@ class RateSearch:
         return rate
 
     def rows(self, entry: Entry, seed: int) -> list[dict[str, Any]]:
-        """Searches; gives a row for each run, ``chosen`` in the last one. A run that diverged has no value."""
+        """Searches; gives a row for each run, ``chosen`` in one of them. A run that diverged has no value."""
         all_epochs = int(self.trainer.bundle.settings_of(entry)["max_epochs"])
         epochs = max(1, round(self.share * all_epochs))
         short = {rate: self._short(entry, seed, rate, epochs) for rate in self.rates}
