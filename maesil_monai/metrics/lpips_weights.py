@@ -91,7 +91,6 @@ def _empty_network() -> Any:
         # lpips 0.1.4 asks torchvision in the way of its version 0.12.
         warnings.filterwarnings("ignore", message="The parameter 'pretrained' is deprecated", category=UserWarning)
         warnings.filterwarnings("ignore", message="Arguments other than a weight enum or `None`", category=UserWarning)
-        warnings.filterwarnings("ignore", message="You are using `torch.load` with `weights_only=False`", category=FutureWarning)
         try:
             import lpips  # here, because it brings torchvision, which takes seconds
         except ImportError as error:
