@@ -14,6 +14,7 @@ import numpy as np
 from maesil_monai.data.bad_volume import BadVolume, MissingVolume, UnreadableVolume
 from maesil_monai.geometry import Triple
 
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 MIN_SLICES = 4
 MAX_VOXELS = 1024**3
 SPACING_RANGE_MM = (0.05, 20.0)

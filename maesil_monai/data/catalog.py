@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args
 
+from maesil_monai.data.admission import DICOM_SUFFIXES
 from maesil_monai.data.bad_volume import BadVolume, MissingVolume, UnreadableVolume
 from maesil_monai.data.rows import Rows
 from maesil_monai.data.store.places import is_url, place_of
@@ -86,7 +87,7 @@ def build_datalist(
         return Rows([_row_of(root, {"image": file.name})], str(file.parent))
     text = _datalist_text(root)
     if text is None:
-        lists = {"training": _found(Path(root), pattern), "validation": [], "test": []}
+        lists = {"training": _found(Path(root), pattern, section), "validation": [], "test": []}
     else:
         lists = _read_datalist(_listed(root), text)
     if section in ("training", "validation") and not lists["validation"]:
@@ -186,15 +187,16 @@ def _datalist_text(root: str) -> bytes | None:
         raise UnreadableVolume("UNREADABLE", _listed(root), f"{error}", "a file that can be read", cure) from error
 
 
-def _found(root: Path, pattern: str | None) -> list[dict[str, Any]]:
-    paths = find_volumes(root)
+def _found(root: Path, pattern: str | None, section: str) -> list[dict[str, Any]]:
+    files = find_volumes(root, DICOM_SUFFIXES)
+    paths = [path for path in files if path.suffix.lower() not in DICOM_SUFFIXES]
     if pattern is not None:
         paths = sorted((p for p in root.glob(pattern) if volume_suffix(p)), key=lambda p: p.relative_to(root).as_posix())
     if not paths:
         what = "no volume" if pattern is None else f"no volume that matches {pattern!r}"
         cure = "Check the folder; labels are left out by name, and DICOM is read by `python -m maesil_monai prepare`."
         _refuse("NO_VOLUME", str(root), what, "NIfTI, NRRD or MetaImage files", cure)
-    if pattern is None and (num_dicom := sum(1 for _ in root.rglob("*.dcm"))):
+    if section != "validation" and pattern is None and (num_dicom := len(files) - len(paths)):
         logger.warning("%s: %d DICOM files are left out; `python -m maesil_monai prepare` reads DICOM", root, num_dicom)
     rows = [_row_of(str(root), {"image": path.relative_to(root).as_posix()}) for path in paths]
     _refuse_twins(str(root), {"training": rows})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maesil_monai.data.admission import DEFAULT_RULES, AdmissionRules
+from maesil_monai.data.admission import DEFAULT_RULES, DICOM_SUFFIXES, AdmissionRules
 from maesil_monai.data.bad_volume import BadVolume, MissingVolume
 from maesil_monai.data.itk_image import ITK_SUFFIXES, read_itk
 from maesil_monai.data.nifti import NIFTI_SUFFIXES, read_nifti
@@ -19,7 +19,6 @@ from maesil_monai.data.store.places import is_url
 VOLUME_SUFFIXES = (*NIFTI_SUFFIXES, *ITK_SUFFIXES)
 LABEL_PREFIXES = ("label", "seg", "mask")
 LABEL_FOLDERS = ("segmentations", "labels", "labelstr", "label")
-DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 
 
 def volume_suffix(path: str | os.PathLike[str]) -> str:
@@ -106,7 +105,7 @@ def _is_dicom(path: Path) -> bool:
         return file.read(132)[128:] == b"DICM"
 
 
-def find_volumes(folder: str | os.PathLike[str]) -> list[Path]:
+def find_volumes(folder: str | os.PathLike[str], others: tuple[str, ...] = ()) -> list[Path]:
     """Finds the volumes below a folder, links to folders followed; hidden files and labels are left out.
 
     An entry of a store is a volume, though it is a folder; DICOM series are found by :mod:`maesil_monai.data.dicom`.
@@ -116,6 +115,7 @@ def find_volumes(folder: str | os.PathLike[str]) -> list[Path]:
 
     Args:
         folder: where to look.
+        others: suffixes of other files to find in the same walk, in lower case.
 
     Returns:
         Paths that begin with ``folder``, sorted as strings by their path below it. They are not opened.
@@ -139,9 +139,10 @@ def find_volumes(folder: str | os.PathLike[str]) -> list[Path]:
                 raise BadVolume("SYMLINK_LOOP", link, "a link to a folder above it", "folders that end", "Remove the link.")
         found += [here / name for name in folders if is_entry(name) and not name.startswith(".")]
         folders[:] = [name for name in folders if not (name.startswith(".") or is_entry(name) or name.lower() in LABEL_FOLDERS)]
-        found += [here / name for name in files if _is_image_name(name)]
+        found += [here / name for name in files if _is_image_name(name, others)]
     return sorted(found, key=lambda path: path.relative_to(root).as_posix())
 
 
-def _is_image_name(name: str) -> bool:
-    return bool(volume_suffix(name)) and not name.startswith(".") and not name.lower().startswith(LABEL_PREFIXES)
+def _is_image_name(name: str, others: tuple[str, ...]) -> bool:
+    low = name.lower()
+    return low.endswith((*VOLUME_SUFFIXES, *others)) and not low.startswith((".", *LABEL_PREFIXES))

@@ -4,6 +4,7 @@ import hashlib
 import json
 import pickle
 import time
+from pathlib import Path
 
 import fsspec
 import pytest
@@ -276,6 +277,12 @@ def test_the_hash_changes_with_names_and_sizes_only(tmp_path):
 
 
 def test_dicom_beside_other_volumes_is_left_out_with_a_word(tmp_path, caplog):
-    _touch(tmp_path, "a.nii.gz", "b.nii.gz", "patient/1.dcm", "patient/2.dcm")
-    assert _ids(build_datalist(tmp_path, "all")) == ["a", "b"]
-    assert "2 DICOM files are left out; `python -m maesil_monai prepare` reads DICOM" in caplog.text
+    _touch(tmp_path, "a.nii.gz", "b.nii.gz", "patient/1.dcm", "patient/2.IMA")
+    assert _ids(build_datalist(tmp_path, "training")) == ["a"]
+    assert _ids(build_datalist(tmp_path, "validation")) == ["b"]
+    assert caplog.text.count("2 DICOM files are left out; `python -m maesil_monai prepare` reads DICOM") == 1
+
+
+def test_entries_are_found_where_there_is_no_list(tmp_path):
+    _touch(tmp_path, "a.zarr/zarr.json", "b.zarr/1.dcm", "c.nii.gz")
+    assert [Path(row["image"]).name for row in build_datalist(tmp_path, "all")] == ["a.zarr", "b.zarr", "c.nii.gz"]

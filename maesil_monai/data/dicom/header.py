@@ -17,7 +17,7 @@ from pydicom import config, dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
-from maesil_monai.data.admission import DEFAULT_RULES, AdmissionRules, check_file
+from maesil_monai.data.admission import DEFAULT_RULES, DICOM_SUFFIXES, AdmissionRules, check_file
 from maesil_monai.data.bad_volume import BadVolume
 
 # Nothing that tells who the patient is, except the ID, which never leaves `Series.patient_id`.
@@ -46,7 +46,6 @@ TAGS = {
     "RescaleSlope": 0x00281053,
     "LossyImageCompression": 0x00282110,
 }
-DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 DICOM_DIRECTORY = "1.2.840.10008.1.3.10"
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _HEAD_BYTES = 1024
