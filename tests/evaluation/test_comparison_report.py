@@ -53,12 +53,13 @@ def test_a_cell_holds_the_mean_the_interval_and_whether_a_baseline_does_better(f
         "**279.2** [259.2, 299.2]",
         "**96.3** [90.3, 102.3]",
     ]
-    assert _row(text, r"MAESIL (total)")[6:] == ["+2.98", "20", "0, 1, 2", "3,349,376", "-"]
+    assert _row(text, r"MAESIL (total)")[6:] == ["**19.22** [18.32, 20.12]", "+2.98", "20", "0, 1, 2", "3,349,376", "-"]
     # 9.10 - 10.44 of the mean training volume, the best baseline.
     medmae = _row(text, "MedMAE, slices (plane)")
     assert medmae[1] == "9.10 `v` [8.20, 10.00]"
-    assert medmae[6] == "-1.34 `v` loses in PSNR, SSIM, MAE, soft-tissue MAE"
-    assert _row(text, "mean training volume")[6:9] == ["+0.00", "20", "-"]
+    assert medmae[6] == "14.90 `v` [14.00, 15.80]"
+    assert medmae[7] == "-1.34 `v` loses in PSNR, SSIM, MAE, soft-tissue MAE"
+    assert _row(text, "mean training volume")[7:10] == ["+0.00", "20", "-"]
     assert _row(text, "AE 1/8")[-1] == "1/8"
     assert "`v` worse than the best baseline" in text
     assert (
@@ -129,7 +130,22 @@ def test_the_sentences_name_the_first_the_open_intervals_the_distance_and_the_lo
     )
     assert "LPIPS: not measured (no backbone weights; set MAESIL_LPIPS_WEIGHTS)." in sentences
     assert any("mean training volume with 10.44 dB; MAESIL (total) lies +2.98 [+2.78, +3.18] dB above it" in s for s in sentences)
-    assert sentences[-1] == "These learned models lose to a baseline that learns nothing in PSNR: MedMAE, slices (plane)."
+    for quantity in ("PSNR", "PSNR of all hidden voxels"):
+        lost = f"These learned models lose to a baseline that learns nothing in {quantity}: MedMAE, slices (plane)."
+        assert lost in sentences
+
+
+def test_who_paints_tissue_into_the_air_gains_in_the_body_and_is_told_to_lose_over_all(content: dict[str, Any]) -> None:
+    rows = [dict(row) for row in content["rows"]]
+    for row in rows:
+        if row["model"] == "medmae" and row["metric"] == "psnr":
+            gain = 1.0 if row["region"] == "hidden_body" else -8.0
+            row |= {"mean": (14.42 if gain > 0 else 11.22), "difference": gain, "difference_low": gain, "difference_high": gain}
+    sentences = verdict(Results({**content, "rows": rows}))
+    assert sentences[0].startswith("PSNR: MedMAE, slices (plane) is first of 7 models that inpaint, 14.42 dB")
+    assert sentences[3].startswith("PSNR of all hidden voxels: MAESIL (total) is first of 7 models that inpaint, 19.22 dB")
+    assert sentences[-2].endswith("loses to a baseline that learns nothing in PSNR.")
+    assert sentences[-1].endswith("in PSNR of all hidden voxels: MedMAE, slices (plane).")
 
 
 def test_a_lost_comparison_is_told_as_lost(content: dict[str, Any]) -> None:
@@ -146,7 +162,7 @@ def test_a_lost_comparison_is_told_as_lost(content: dict[str, Any]) -> None:
         "this paired interval excludes 0."
     )
     assert any("lies -0.58 [-0.90, -0.20] dB BELOW it" in sentence for sentence in sentences)
-    assert "MAESIL (total)" in sentences[-1]
+    assert any("lose to a baseline" in sentence and "MAESIL (total)" in sentence for sentence in sentences)
 
 
 def test_a_comparison_without_maesil_says_so(content: dict[str, Any]) -> None:

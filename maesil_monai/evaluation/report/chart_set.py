@@ -11,7 +11,7 @@ from typing import Any
 from maesil_monai.evaluation.report.charts import IntervalRow, Panel, Points, forest, panels
 from maesil_monai.evaluation.report.results import UNIFIED, Results
 from maesil_monai.evaluation.report.systems import BASELINES, GROUPS, MAESIL, METRICS, System
-from maesil_monai.evaluation.report.verdict import RANKED, interval_text
+from maesil_monai.evaluation.report.verdict import JUDGED, interval_text, quantity_words
 
 
 def training_curves(results: Results) -> str:
@@ -86,10 +86,11 @@ def error_by_distance(results: Results) -> str:
 def differences(results: Results) -> str:
     """Draws the paired differences to MAESIL in PSNR, SSIM and LPIPS, of systems judged on the same superpatches."""
     charts = []
-    for metric in (METRICS[key] for key in RANKED):
-        rows = []
+    for key, region in JUDGED:
+        metric, rows = METRICS[key], []
+        name = quantity_words(metric, region)
         for system in results.comparable("inpainting", "baseline"):
-            value = results.find(system, metric.key)
+            value = results.find(system, key, region)
             if system == MAESIL or value is None or value.difference is None:
                 continue
             low = value.difference if value.difference_low is None else value.difference_low
@@ -102,8 +103,8 @@ def differences(results: Results) -> str:
             worse, better = "worse than MAESIL", "better than MAESIL"
             sides = (worse, better) if metric.higher_better else (better, worse)
             unit = f"difference in {metric.label}" + (f" ({metric.unit})" if metric.unit else "")
-            chart = forest(f"{metric.label}: differences to MAESIL", rows, unit, *sides)
-            charts.append(f"<figure><figcaption>{html.escape(metric.label)}</figcaption>{chart}</figure>")
+            chart = forest(f"{name}: differences to MAESIL", rows, unit, *sides)
+            charts.append(f"<figure><figcaption>{html.escape(name)}</figcaption>{chart}</figure>")
     return f'<div class="charts rows">{"".join(charts)}</div>' if charts else ""
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from maesil_monai.evaluation.report.results import Measured, Results
+from maesil_monai.evaluation.report.results import HEADLINE_REGION, Measured, Results
 from maesil_monai.evaluation.report.systems import MAESIL, METRICS, Metric, System
 
 RANKED = ("psnr", "ssim", "lpips")
+ALL_HIDDEN = "hidden"
+JUDGED = (*((key, HEADLINE_REGION) for key in RANKED), ("psnr", ALL_HIDDEN))
 
 
 def verdict(results: Results) -> list[str]:
     """Says in sentences how the comparison came out, under the headline's rule in ``hidden_body``.
+
+    PSNR is told over all hidden voxels, too: who paints tissue everywhere gains inside the body, and pays for it in the air.
 
     Models that see the whole input are left out: they do not inpaint. So are, in every sentence, systems judged on superpatches
     of their own size. MAESIL under other rules or settings is no rival of MAESIL; its variants have a sentence of their own.
@@ -18,30 +22,34 @@ def verdict(results: Results) -> list[str]:
         results: the numbers.
 
     Returns:
-        Plain text: one sentence each for PSNR, SSIM and LPIPS, then the models without a finite PSNR, the variants, the distance
-        to the best trivial baseline and the learned models that lose to one.
+        Plain text: one sentence each for PSNR, SSIM, LPIPS and PSNR over all hidden voxels, then the models without a finite
+        PSNR, the variants, the distance to the best trivial baseline and the learned models that lose to one.
     """
-    sentences = [_rank(results, METRICS[key]) for key in RANKED]
-    others = (_undefined(results), _variants(results), _distance(results), _losers(results))
+    sentences = [_rank(results, METRICS[key], region) for key, region in JUDGED]
+    losers = (_losers(results, region) for region in (HEADLINE_REGION, ALL_HIDDEN))
+    others = (_undefined(results), _variants(results), _distance(results), *losers)
     return [sentence for sentence in (*sentences, *others) if sentence]
 
 
-def best_baseline(results: Results, metric: Metric, dataset: str | None = None) -> tuple[System, float] | None:
-    """Gives the baseline that does best in a metric (headline's rule, ``hidden_body``), None if none was measured."""
+def best_baseline(
+    results: Results, metric: Metric, dataset: str | None = None, region: str = HEADLINE_REGION
+) -> tuple[System, float] | None:
+    """Gives the baseline that does best in a metric (headline's rule), None if none was measured."""
     best: tuple[System, float] | None = None
-    for system, found in _measured(results, metric, results.comparable("baseline"), dataset):
+    for system, found in _measured(results, metric, results.comparable("baseline"), dataset, region):
         if found.mean is not None and (best is None or metric.better(found.mean, best[1])):
             best = system, found.mean
     return best
 
 
-def lost_metrics(results: Results, system: System, dataset: str | None = None) -> list[Metric]:
+def lost_metrics(results: Results, system: System, dataset: str | None = None, region: str = HEADLINE_REGION) -> list[Metric]:
     """Gives the metrics in which a learned model is worse than the best baseline; none for a baseline or other superpatches."""
     lost: list[Metric] = []
     if system.group == "baseline" or not results.shares_superpatches(system):
         return lost
     for metric in METRICS.values():
-        best, found = best_baseline(results, metric, dataset), results.find(system, metric.key, dataset=dataset)
+        best = best_baseline(results, metric, dataset, region)
+        found = results.find(system, metric.key, region, dataset)
         known = best is not None and found is not None and found.mean is not None
         if known and metric.better(best[1], found.mean):  # type: ignore[index, union-attr, arg-type]
             lost.append(metric)
@@ -55,33 +63,34 @@ def interval_text(metric: Metric, value: Measured, difference: bool = False) -> 
 
 
 def _measured(
-    results: Results, metric: Metric, systems: list[System], dataset: str | None = None
+    results: Results, metric: Metric, systems: list[System], dataset: str | None = None, region: str = HEADLINE_REGION
 ) -> list[tuple[System, Measured]]:
-    found = [(system, results.find(system, metric.key, dataset=dataset)) for system in systems]
+    found = [(system, results.find(system, metric.key, region, dataset)) for system in systems]
     return [(system, value) for system, value in found if value is not None and value.mean is not None]
 
 
-def _rank(results: Results, metric: Metric) -> str:
+def _rank(results: Results, metric: Metric, region: str) -> str:
     """Says who is first in a metric among MAESIL and the other systems that inpaint, and by which intervals."""
+    quantity = quantity_words(metric, region)
     rivals = [system for system in results.comparable("inpainting") if system == MAESIL or system.base != "maesil"]
     ranked = sorted(
-        _measured(results, metric, rivals),
+        _measured(results, metric, rivals, region=region),
         key=lambda item: (item[1].mean or 0.0) * (-1 if metric.higher_better else 1),
     )
     if not ranked:
-        reason = results.why_not(metric.key)
-        if not reason and results.find(MAESIL, metric.key) is None:
+        reason = results.why_not(metric.key, region)
+        if not reason and results.find(MAESIL, metric.key, region) is None:
             others = f"no other model that inpaints{_judged_alike(results, 'inpainting')}"
-            return f"{metric.label}: {MAESIL.label} was not among those compared, and {others}."
-        return f"{metric.label}: not measured" + (f" ({reason})." if reason else ".")
+            return f"{quantity}: {MAESIL.label} was not among those compared, and {others}."
+        return f"{quantity}: not measured" + (f" ({reason})." if reason else ".")
     place = next((number for number, (system, _) in enumerate(ranked, 1) if system == MAESIL), 0)
     first, value = ranked[0]
     names = "1 model that inpaints" if len(ranked) == 1 else f"{len(ranked)} models that inpaint"
-    lead = f"{metric.label}: {first.label} is first of {names}, {_value(metric, value)}"
+    lead = f"{quantity}: {first.label} is first of {names}, {_value(metric, value)}"
     if len(ranked) == 1:
         return lead + "."
     if place == 0:
-        why = "has no value" if results.find(MAESIL, metric.key) else "was not among those compared"
+        why = "has no value" if results.find(MAESIL, metric.key, region) else "was not among those compared"
         return f"{lead}; {MAESIL.label} {why}."
     if place > 1:
         own = ranked[place - 1][1]
@@ -137,15 +146,22 @@ def _distance(results: Results) -> str:
     )
 
 
-def _losers(results: Results) -> str:
-    learned = results.comparable("inpainting", "whole")
-    if not learned or best_baseline(results, METRICS["psnr"]) is None:
+def _losers(results: Results, region: str) -> str:
+    psnr, learned = METRICS["psnr"], results.comparable("inpainting", "whole")
+    if not learned or best_baseline(results, psnr, region=region) is None:
         return ""
-    losers = [s.label for s in learned if any(metric.key == "psnr" for metric in lost_metrics(results, s))]
+    losers = [s.label for s in learned if psnr in lost_metrics(results, s, region=region)]
     if losers:
-        return f"These learned models lose to a baseline that learns nothing in PSNR: {', '.join(losers)}."
+        return (
+            f"These learned models lose to a baseline that learns nothing in {quantity_words(psnr, region)}: {', '.join(losers)}."
+        )
     among = _judged_alike(results, "inpainting", "whole")
-    return f"No learned model{among} loses to a baseline that learns nothing in PSNR."
+    return f"No learned model{among} loses to a baseline that learns nothing in {quantity_words(psnr, region)}."
+
+
+def quantity_words(metric: Metric, region: str) -> str:
+    """Names a metric, with its region if that is not the headline's."""
+    return f"{metric.label} of all hidden voxels" if region == ALL_HIDDEN else metric.label
 
 
 def _judged_alike(results: Results, *groups: str) -> str:
