@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from maesil_monai.evaluation import BASELINES, interpolate_axial, mean_of_visible, nearest_visible_patch
+from maesil_monai.evaluation.comparison.scoring import constant_predictors
 from maesil_monai.geometry import patchify, tokens_to_voxels
 from maesil_monai.masking import MaskRule
 
@@ -100,3 +101,12 @@ def test_all_baselines_of_a_constant_volume_are_that_volume() -> None:
     image = torch.full((2, 1, *SHAPE), 0.25)
     for baseline in BASELINES.values():
         assert torch.equal(baseline(image, hidden), image)
+
+
+def test_constants_fill_hidden_voxels_with_air_or_water_within_the_window() -> None:
+    image, hidden = _case()
+    hidden_voxels = tokens_to_voxels(hidden, PATCH)
+    for window_hu, expected in (((-1000.0, 1000.0), (0.0, 0.5)), ((-160.0, 240.0), (0.0, 0.4)), ((100.0, 500.0), (0.0, 0.0))):
+        found = [predict({"image": image, "hidden": hidden}) for predict in constant_predictors(window_hu).values()]
+        for result, value in zip(found, expected, strict=True):
+            assert torch.equal(result, torch.where(hidden_voxels, torch.full_like(image, value), image))

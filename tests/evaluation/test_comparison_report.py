@@ -18,6 +18,7 @@ from maesil_monai.evaluation.report.cases import read_cases
 from maesil_monai.evaluation.report.results import Results
 from maesil_monai.evaluation.report.systems import MAESIL, System
 from maesil_monai.evaluation.report.tables import markdown_text
+from maesil_monai.evaluation.report.tables2_3 import table2_ours
 from maesil_monai.evaluation.report.verdict import verdict
 
 
@@ -146,6 +147,26 @@ def test_who_paints_tissue_into_the_air_gains_in_the_body_and_is_told_to_lose_ov
     assert sentences[3].startswith("PSNR of all hidden voxels: MAESIL (total) is first of 7 models that inpaint, 19.22 dB")
     assert sentences[-2].endswith("loses to a baseline that learns nothing in PSNR.")
     assert sentences[-1].endswith("in PSNR of all hidden voxels: MedMAE, slices (plane).")
+
+
+def test_a_value_that_beats_every_model_where_it_is_painted_everywhere_is_told(content: dict[str, Any]) -> None:
+    rows = [dict(row) for row in content["rows"]]
+    water = [{**row, "model": "water_everywhere"} for row in rows if row["model"] == "mean_of_visible"]
+    for row in (row for row in water if row["metric"] == "psnr"):
+        row["mean"] = {"hidden_body": 13.5, "hidden": 8.25}[row["region"]]
+    results = Results({**content, "rows": [*rows, *water]})
+    assert verdict(results)[-1].startswith(
+        "What hidden_body does not see: water everywhere (0 HU) has 13.50 dB [5.68, 7.48] there, more than every model that "
+        "inpaints, and 8.25 dB"
+    )
+    # It is no baseline: nothing is measured against it, and it is not measured against anything.
+    text = table2_ours(results, "unified").markdown()
+    assert _row(text, "water everywhere (0 HU)")[7] == "-"
+    assert "+2.98" in _row(text, r"MAESIL (total)")[7]
+    assert not _lines(text.split("Difference to MAESIL")[1], "water")
+    for row in (row for row in water if row["metric"] == "psnr"):
+        row["mean"] = 13.3  # below MAESIL
+    assert not any("does not see" in sentence for sentence in verdict(Results({**content, "rows": [*rows, *water]})))
 
 
 def test_a_lost_comparison_is_told_as_lost(content: dict[str, Any]) -> None:

@@ -21,8 +21,10 @@ from maesil_monai.evaluation.comparison.own_settings import preset_of
 from maesil_monai.evaluation.comparison.pipeline import SIZE_KEYS, Pipeline, Split
 from maesil_monai.evaluation.comparison.scores import Scores
 from maesil_monai.evaluation.comparison.scoring import (
+    CONSTANTS_HU,
     Predictor,
     baseline_predictors,
+    constant_predictors,
     judge,
     network_predictor,
     scores_of,
@@ -66,23 +68,24 @@ class Judge:
         self._mean_volume: list[MeanVolume | None] = []
 
     def baselines(self) -> None:
-        """Judges the trivial baselines."""
+        """Judges the trivial baselines, and the constants beside them."""
         with alone(self.folder, "scores of the baselines"):
             self._baselines()
 
     def _baselines(self) -> None:
         for rule in self.rules:
-            names = list(baseline_predictors(None))
+            baselines = list(baseline_predictors(None))
+            names = [*baselines, *CONSTANTS_HU]
             fingerprint = self._fingerprint(rule, "no weights")
             if all(self._is_done(name, rule, fingerprint) for name in names):
                 continue
             pipeline = Pipeline(self.bundle, BASELINE_ENTRY, self.split, rule)
             if not self._mean_volume:
                 self._mean_volume.append(pipeline.mean_volume())
-            predictors = baseline_predictors(self._mean_volume[0])
+            predictors = {**baseline_predictors(self._mean_volume[0]), **constant_predictors(pipeline.window_hu)}
             facts = {name: {"model": name, "training_rule": None, "seed": None} for name in names}
             self._log_use(names, rule, fingerprint)
-            self._judge(pipeline, predictors, rule, fingerprint, facts, {name: name for name in names})
+            self._judge(pipeline, predictors, rule, fingerprint, facts, {name: name for name in baselines})
 
     def run(self, entry: Entry, seed: int, checkpoint: Path) -> None:
         """Judges the weights of a run.

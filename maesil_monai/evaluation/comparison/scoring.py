@@ -23,6 +23,9 @@ from maesil_monai.metrics import PooledMetric
 
 logger = logging.getLogger(__name__)
 
+# What fills every hidden voxel with one value. No method: they show what a region does not see.
+CONSTANTS_HU = {"air_everywhere": -1000.0, "water_everywhere": 0.0}
+
 Batch = Mapping[str, torch.Tensor]
 Predictor = Callable[[Batch], torch.Tensor]
 """From a batch to its reconstruction, (B, 1, D, H, W), every patch that is no padding predicted."""
@@ -53,11 +56,21 @@ def baseline_predictors(mean_volume: MeanVolume | None) -> dict[str, Predictor]:
             filled = torch.full_like(image, math.nan)
         else:
             filled = mean_volume.crop(batch["start"], size)
-        patch_size = grid_of(image.shape[2:], hidden.shape[1:], ("image", "token grid"))
-        return torch.where(tokens_to_voxels(hidden, patch_size), filled, image)
+        return _filled(image, hidden, filled)
 
     predictors[MEAN_VOLUME] = mean
     return predictors
+
+
+def constant_predictors(window_hu: tuple[float, float]) -> dict[str, Predictor]:
+    """Gives those that fill hidden voxels with a value of :data:`CONSTANTS_HU`, kept within the window."""
+
+    def constant(value_hu: float) -> Predictor:
+        low, high = window_hu
+        value = min(max((value_hu - low) / (high - low), 0.0), 1.0)
+        return lambda batch: _filled(batch["image"], batch["hidden"], torch.full_like(batch["image"], value))
+
+    return {name: constant(value) for name, value in CONSTANTS_HU.items()}
 
 
 @torch.no_grad()
@@ -108,6 +121,11 @@ def scores_of(
             values.setdefault(scan, {}).update(found)
     rows = [{**_who(scans[scan]), **values[scan]} for scan in sorted(values)]
     return Scores(fingerprint, rows, not_measured, extras)
+
+
+def _filled(image: torch.Tensor, hidden: torch.Tensor, filling: torch.Tensor) -> torch.Tensor:
+    patch_size = grid_of(image.shape[2:], hidden.shape[1:], ("image", "token grid"))
+    return torch.where(tokens_to_voxels(hidden, patch_size), filling, image)
 
 
 def _value(value: float, num_voxels: float) -> float | str | None:

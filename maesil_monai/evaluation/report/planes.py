@@ -27,7 +27,8 @@ def planes_table(results: Results) -> Table | None:
     if not pooled:
         return None
     means = {key: _mean(list(map(_weighted, rows.values()))) for key, rows in pooled.items()}
-    systems = sorted({system for system, _ in pooled if system.group != "whole"}, key=lambda system: system.order)
+    known = {system for system, _ in pooled}
+    systems = [system for system in results.of_group("inpainting", "baseline") if system in known]
     comparable = results.comparable("inpainting", "baseline")
     ranked = {key: value for key, value in means.items() if key[0] in comparable}
     best = {plane: min((value for (_, kind), value in ranked.items() if kind == plane), default=math.nan) for plane in PLANES}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-GroupName = Literal["inpainting", "whole", "baseline"]
+GroupName = Literal["inpainting", "whole", "baseline", "constant"]
 GROUPS: dict[str, str] = {
     "inpainting": "Learned, sees visible patches only",
     "whole": "Learned, sees the whole input (compression, no inpainting)",
     "baseline": "Learns nothing, sees visible patches only",
+    "constant": "One value everywhere, to show what a region does not see",
 }
 BASELINES = {
     "mean_of_visible": "mean of visible voxels",
@@ -17,6 +18,7 @@ BASELINES = {
     "nearest_visible_patch": "nearest visible patch",
     "mean_training_volume": "mean training volume",
 }
+CONSTANTS = {"air_everywhere": "air everywhere (-1000 HU)", "water_everywhere": "water everywhere (0 HU)"}
 _NAMES = {
     "maesil": "MAESIL",
     "mae": "MAE",
@@ -49,11 +51,11 @@ class System(NamedTuple):
         """The group of :data:`GROUPS` it belongs to.
 
         Example:
-            >>> [System(name, None).group for name in ("vqvae_512", "vqvae_masked", "mean_of_visible")]
-            ['whole', 'inpainting', 'baseline']
+            >>> [System(name, None).group for name in ("vqvae_512", "vqvae_masked", "mean_of_visible", "water_everywhere")]
+            ['whole', 'inpainting', 'baseline', 'constant']
         """
-        if self.model in BASELINES:
-            return "baseline"
+        if self.model in BASELINES or self.model in CONSTANTS:
+            return "baseline" if self.model in BASELINES else "constant"
         name, _, form = self.base.partition("_")
         is_known = name in _WHOLE and form in _LATENTS and form != "masked"
         return "whole" if is_known or self.sees_input else "inpainting"
@@ -71,8 +73,8 @@ class System(NamedTuple):
             >>> System("maesil+mask_ratio=0.6", "plane").label, System("vqvae_8", "total").label, System("new", None).label
             ('MAESIL, mask_ratio=0.6 (plane)', 'VQ-VAE 1/8', 'new')
         """
-        if self.group == "baseline":
-            return BASELINES[self.model]
+        if self.group in ("baseline", "constant"):
+            return {**BASELINES, **CONSTANTS}[self.model]
         name, _, form = self.base.partition("_")
         if name in _WHOLE and form in _LATENTS:
             label = f"{_NAMES[name]} {_LATENTS[form]}" + (", masked" if form == "masked" else "")
@@ -106,7 +108,7 @@ class System(NamedTuple):
     @property
     def order(self) -> tuple[int, int, int, bool, str, str]:
         """Sorts systems for a table: by group, then as named here, ablations and other rules behind."""
-        names = [*_NAMES, *BASELINES]
+        names = [*_NAMES, *BASELINES, *CONSTANTS]
         family, _, form = self.base.partition("_")
         name = self.base if self.base in names else family
         place = names.index(name) if name in names else len(names)

@@ -51,7 +51,7 @@ def table2_ours(results: Results, dataset: str) -> Table:
         losses = {region: lost_metrics(results, system, dataset, region) for region in (HEADLINE_REGION, ALL_HIDDEN)}
         lost = losses[HEADLINE_REGION]
         cells = [name_cell(results, system)]
-        compared = system.group != "whole" and results.shares_superpatches(system)
+        compared = system.group in ("inpainting", "baseline") and results.shares_superpatches(system)
         for (metric, region), first in zip(columns, best, strict=True):
             found = results.find(system, metric.key, region, dataset)
             worse = metric in losses[region]
@@ -229,7 +229,8 @@ def _against(
 ) -> Cell:
     psnr = METRICS["psnr"]
     found = results.find(system, "psnr", dataset=dataset)
-    if trivial is None or found is None or found.mean is None or not results.shares_superpatches(system):
+    compared = results.shares_superpatches(system) and system.group != "constant"
+    if trivial is None or found is None or found.mean is None or not compared:
         return Cell(NO_ROW)
     words = f"loses in {', '.join(metric.label for metric in lost)}" if lost else ""
     return Cell(psnr.text(found.mean - trivial[1], True), words=words, worse=psnr in lost)

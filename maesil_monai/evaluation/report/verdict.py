@@ -27,7 +27,7 @@ def verdict(results: Results) -> list[str]:
     """
     sentences = [_rank(results, METRICS[key], region) for key, region in JUDGED]
     losers = (_losers(results, region) for region in (HEADLINE_REGION, ALL_HIDDEN))
-    others = (_undefined(results), _variants(results), _distance(results), *losers)
+    others = (_undefined(results), _variants(results), _distance(results), *losers, _blind_spot(results))
     return [sentence for sentence in (*sentences, *others) if sentence]
 
 
@@ -43,9 +43,9 @@ def best_baseline(
 
 
 def lost_metrics(results: Results, system: System, dataset: str | None = None, region: str = HEADLINE_REGION) -> list[Metric]:
-    """Gives the metrics in which a learned model is worse than the best baseline; none for a baseline or other superpatches."""
+    """Gives the metrics in which a learned model is worse than the best baseline; none for other groups or superpatches."""
     lost: list[Metric] = []
-    if system.group == "baseline" or not results.shares_superpatches(system):
+    if system.group not in ("inpainting", "whole") or not results.shares_superpatches(system):
         return lost
     for metric in METRICS.values():
         best = best_baseline(results, metric, dataset, region)
@@ -157,6 +157,24 @@ def _losers(results: Results, region: str) -> str:
         )
     among = _judged_alike(results, "inpainting", "whole")
     return f"No learned model{among} loses to a baseline that learns nothing in {quantity_words(psnr, region)}."
+
+
+def _blind_spot(results: Results) -> str:
+    """Says if one value everywhere beats every model in the headline: then the headline alone shows nothing."""
+    psnr = METRICS["psnr"]
+    constants = _measured(results, psnr, results.of_group("constant"))
+    models = _measured(results, psnr, results.comparable("inpainting"))
+    if not constants or not models:
+        return ""
+    system, value = max(constants, key=lambda item: item[1].mean or 0.0)
+    if (value.mean or 0.0) <= max(other.mean or 0.0 for _, other in models):
+        return ""
+    everywhere = results.find(system, "psnr", ALL_HIDDEN)
+    over_all = f", and {_value(psnr, everywhere)} over all hidden voxels" if everywhere and everywhere.mean is not None else ""
+    return (
+        f"What {HEADLINE_REGION} does not see: {system.label} has {_value(psnr, value)} there, more than every model that "
+        f"inpaints{over_all}. Read both columns of PSNR."
+    )
 
 
 def quantity_words(metric: Metric, region: str) -> str:
