@@ -13,6 +13,7 @@ from made_up_comparison import BASELINE_PSNR, NO_LPIPS
 from made_up_comparison import results as made_up_results
 
 from maesil_monai.evaluation.report import write_report
+from maesil_monai.evaluation.report.blockiness import blockiness
 from maesil_monai.evaluation.report.chart_set import differences, error_by_distance, training_curves
 from maesil_monai.evaluation.report.planes import planes_table
 from maesil_monai.evaluation.report.results import Results
@@ -145,6 +146,17 @@ def test_what_was_judged_on_other_superpatches_is_drawn_beside_no_other(content:
     assert APART in _notes(planes)
     # Errors fall as the PSNR rises: MAESIL has the least of those that may be compared, autoencoders with the whole input aside.
     assert [row.cells[0].text for row in planes.rows if row.cells[1].best] == [MAESIL.label]
+
+
+def test_charts_take_their_means_over_collections_of_several_patients_as_the_headline_does(content: Content) -> None:
+    shown = [lambda c: planes_table(Results(c)), lambda c: error_by_distance(Results(c)), lambda c: blockiness(Results(c))]
+    before = [show(content) for show in shown]
+    for name in ("rows", "by_distance", "blockiness"):
+        alone = [{**row, "dataset": "lidc"} for row in content[name] if row["dataset"] == "sts"]
+        for row in alone:
+            row |= {key: value for key, value in (("num_patients", 1), ("mae_hu", 5000.0), ("blockiness", 90.0)) if key in row}
+        content[name] += alone
+    assert [show(content) for show in shown] == before
 
 
 def test_without_such_a_system_nothing_is_marked_and_all_superpatches_are_said_to_be_the_same(content: Content) -> None:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from maesil_monai.evaluation.report.charts import BarRow, bars
-from maesil_monai.evaluation.report.results import UNIFIED, Results
+from maesil_monai.evaluation.report.results import Results
 from maesil_monai.evaluation.report.systems import System
 
 STRIDES = {"none": "superpatches side by side", "overlap": "overlap blended"}
@@ -35,14 +35,14 @@ def blockiness(results: Results) -> str:
 
 def _values(results: Results) -> Iterator[tuple[System, str, str, float]]:
     """Gives system, ``none``, ``overlap`` or ``truth``, collection and value: of whole scans, else of single superpatches."""
-    listed = results.content.get("blockiness") or ()
+    listed = [row for row in results.content.get("blockiness") or () if row["dataset"] in results.averaged]
     for row in listed:
         system = results.system(row["model"], row["training_rule"])
         for kind, key in ((row["stride"], "blockiness"), ("truth", "truth")):
             if row[key] is not None:
                 yield system, kind, row["dataset"], float(row[key])
     for system in () if listed else results.of_group("inpainting", "whole"):
-        for dataset in results.datasets:
+        for dataset in results.averaged:
             for kind, region in (("none", ""), ("truth", "truth")):
                 value = results.find(system, "blockiness", region, dataset)
                 if value is not None and value.mean is not None:
@@ -50,4 +50,4 @@ def _values(results: Results) -> Iterator[tuple[System, str, str, float]]:
 
 
 def _collection_mean(values: Mapping[str, float]) -> float:
-    return values[UNIFIED] if UNIFIED in values else math.fsum(values.values()) / len(values)
+    return math.fsum(values.values()) / len(values)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from maesil_monai.evaluation.report.charts import IntervalRow, Panel, Points, forest, panels
-from maesil_monai.evaluation.report.results import UNIFIED, Results
+from maesil_monai.evaluation.report.results import Results
 from maesil_monai.evaluation.report.systems import BASELINES, GROUPS, MAESIL, METRICS, System
 from maesil_monai.evaluation.report.verdict import JUDGED, interval_text, quantity_words
 
@@ -64,7 +64,8 @@ def error_by_distance(results: Results) -> str:
     """
     found: dict[System, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     for row in results.content.get("by_distance") or ():
-        if row["evaluation_rule"] == results.rule and row.get("planes", "all") == "all" and row["mae_hu"] is not None:
+        known = row.get("planes", "all") == "all" and row["mae_hu"] is not None and row["dataset"] in results.averaged
+        if known and row["evaluation_rule"] == results.rule:
             system = results.system(row["model"], row["training_rule"])
             found[system][row["dataset"]].append((row["distance"], row["mae_hu"]))
     curves = {system: _over_collections(rows) for system, rows in found.items()}
@@ -133,9 +134,7 @@ def _mean_line(runs: Sequence[Points]) -> Points:
 
 
 def _over_collections(rows: Mapping[str, list[tuple[float, float]]]) -> Points:
-    """Takes the mean over collections as measured, or makes it, a collection counting once at each distance it has."""
-    if UNIFIED in rows:
-        return sorted(rows[UNIFIED])
+    """Averages over collections, each counting once at each distance it has."""
     at: dict[float, list[float]] = defaultdict(list)
     for points in rows.values():
         for distance, error in points:

@@ -42,7 +42,7 @@ def panels(shown: Sequence[Panel], x_label: str, y_label: str, decimals: int, wh
     every = [point for panel in shown for _, points in panel.lines for point in points if math.isfinite(point[1])]
     levels = [level for panel in shown for level in panel.levels.values()]
     x = Scale.around([point[0] for point in every], 40, PANEL_WIDTH - 34, margin=0.02)
-    y = Scale.around([point[1] for point in every] + levels, PANEL_HEIGHT - 34, 10)
+    y = Scale.around([point[1] for point in every] + levels, PANEL_HEIGHT - 34, 16)
     drawn = [(panel.title, _panel(panel, x, y, x_label, y_label, decimals, whole_x)) for panel in shown]
     return "".join(f"<figure><figcaption>{escape(title)}</figcaption>{chart}</figure>" for title, chart in drawn)
 

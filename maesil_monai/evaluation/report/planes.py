@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 
 from maesil_monai.evaluation.report.measured_cells import apart_notes, name_cell
-from maesil_monai.evaluation.report.results import UNIFIED, Results
+from maesil_monai.evaluation.report.results import Results
 from maesil_monai.evaluation.report.systems import MAESIL, METRICS, System
 from maesil_monai.evaluation.report.tables import Cell, Row, Table
 
@@ -16,12 +16,12 @@ PLANES = ("block", "surviving")
 def planes_table(results: Results) -> Table | None:
     """Mean absolute error in HU by kind of plane; None without such rows.
 
-    Distances are pooled by their voxels within a collection, then collections are averaged.
+    Distances are pooled by their voxels within a collection, then the headline's collections are averaged.
     """
     pooled: dict[tuple[System, str], dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     for row in results.content.get("by_distance") or ():
         known = row.get("planes") in PLANES and row["mae_hu"] is not None and row["num_voxels"]
-        if known and row["evaluation_rule"] == results.rule and row["dataset"] != UNIFIED:
+        if known and row["evaluation_rule"] == results.rule and row["dataset"] in results.averaged:
             system = results.system(row["model"], row["training_rule"])
             pooled[system, row["planes"]][row["dataset"]].append((row["mae_hu"], row["num_voxels"]))
     if not pooled:

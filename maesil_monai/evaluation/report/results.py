@@ -80,6 +80,9 @@ class Results:
         # One patient is no collection: these come last.
         self.datasets = sorted(names, key=lambda name: (name != UNIFIED, self.num_patients(name) < 2, name))
         self.headline_dataset = self.datasets[0]
+        collections = [name for name in self.datasets if name != UNIFIED]
+        # What charts take means over: like the headline, collections of several patients, where there are any.
+        self.averaged = [name for name in collections if self.num_patients(name) > 1] or collections
         self.evaluation_rules = _unique(key[1] for key in self._rows if key[1])
 
     @classmethod
