@@ -25,6 +25,7 @@ ae 0,1,2
 vae 0
 vqvae 0
 hi_end_mae@total 0,1,2
+medmae@total 0
 ae_masked 0
 maesil+loss_on_all=true 0
 maesil@plane 0
