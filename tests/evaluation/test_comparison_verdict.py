@@ -1,0 +1,91 @@
+"""The sentences of a comparison: who is first, by which intervals, who loses, and what a region does not see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from made_up_comparison import BASELINE_PSNR
+from made_up_comparison import results as made_up_results
+
+from maesil_monai.evaluation.report.results import Results
+from maesil_monai.evaluation.report.tables2_3 import table2_ours
+from maesil_monai.evaluation.report.verdict import verdict
+
+
+@pytest.fixture
+def content() -> dict[str, Any]:
+    return made_up_results()
+
+
+def test_the_sentences_name_the_first_the_open_intervals_the_distance_and_the_losers(content: dict[str, Any]) -> None:
+    sentences = verdict(Results(content))
+    assert sentences[0] == (
+        "PSNR: MAESIL (total) is first of 7 models that inpaint, 13.42 dB [12.52, 14.32]; the paired 95 % interval excludes 0 "
+        "against 5 of 6 others, not against Hi-End-MAE (random) (-0.07 dB [-0.27, +0.13])."
+    )
+    assert "LPIPS: not measured (no backbone weights; set MAESIL_LPIPS_WEIGHTS)." in sentences
+    assert any("mean training volume with 10.44 dB; MAESIL (total) lies +2.98 [+2.78, +3.18] dB above it" in s for s in sentences)
+    for quantity in ("PSNR", "PSNR of all hidden voxels"):
+        lost = f"These learned models lose to a baseline that learns nothing in {quantity}: MedMAE, slices (plane)."
+        assert lost in sentences
+
+
+def test_who_paints_tissue_into_the_air_gains_in_the_body_and_is_told_to_lose_over_all(content: dict[str, Any]) -> None:
+    rows = content["rows"]
+    for row in rows:
+        if row["model"] == "medmae" and row["metric"] == "psnr":
+            gain = 1.0 if row["region"] == "hidden_body" else -8.0
+            row |= {"mean": (14.42 if gain > 0 else 11.22), "difference": gain, "difference_low": gain, "difference_high": gain}
+    sentences = verdict(Results(content))
+    assert sentences[0].startswith("PSNR: MedMAE, slices (plane) is first of 7 models that inpaint, 14.42 dB")
+    assert sentences[3].startswith("PSNR of all hidden voxels: MAESIL (total) is first of 7 models that inpaint, 19.22 dB")
+    assert sentences[-2].endswith("loses to a baseline that learns nothing in PSNR.")
+    assert sentences[-1].endswith("in PSNR of all hidden voxels: MedMAE, slices (plane).")
+
+
+def test_a_value_that_beats_every_model_where_it_is_painted_everywhere_is_told(content: dict[str, Any]) -> None:
+    rows = content["rows"]
+    water = [{**row, "model": "water_everywhere"} for row in rows if row["model"] == "mean_of_visible"]
+    for row in (row for row in water if row["metric"] == "psnr"):
+        row["mean"] = {"hidden_body": 13.5, "hidden": 8.25}[row["region"]]
+    results = Results({**content, "rows": [*rows, *water]})
+    assert verdict(results)[-1].startswith(
+        "What hidden_body does not see: water everywhere (0 HU) has 13.50 dB [5.68, 7.48] there, more than every model that "
+        "inpaints, and 8.25 dB"
+    )
+    # It is no baseline: nothing is measured against it, and it is not measured against anything.
+    table = table2_ours(results, "unified")
+    cells = {row.cells[0].text: row.cells for row in table.rows}
+    assert cells["water everywhere (0 HU)"][7].text == "-"
+    assert cells["MAESIL (total)"][7].text == "+2.98"
+    assert not any(cell.difference for cell in cells["water everywhere (0 HU)"])
+    for row in (row for row in water if row["metric"] == "psnr"):
+        row["mean"] = 13.3  # below MAESIL
+    assert not any("does not see" in sentence for sentence in verdict(Results({**content, "rows": [*rows, *water]})))
+
+
+def test_a_lost_comparison_is_told_as_lost(content: dict[str, Any]) -> None:
+    rows = content["rows"]
+    for row in rows:
+        if row["model"] == "mae" and row["metric"] == "psnr":
+            row |= {"mean": 15.0, "difference": 1.58, "difference_low": 1.2, "difference_high": 1.9}
+        if row["model"] == "interpolate_axial" and row["metric"] == "psnr":
+            row |= {"mean": 14.0, "difference": 0.58, "difference_low": 0.2, "difference_high": 0.9}
+    sentences = verdict(Results(content))
+    assert "MAE (random) is first of 7" in sentences[0]
+    assert sentences[0].endswith(
+        "MAESIL (total) is number 2 with 13.42 dB [12.52, 14.32]. MAE (random) differs from it by +1.58 dB [+1.20, +1.90]; "
+        "this paired interval excludes 0."
+    )
+    assert any("lies -0.58 [-0.90, -0.20] dB BELOW it" in sentence for sentence in sentences)
+    assert any("lose to a baseline" in sentence and "MAESIL (total)" in sentence for sentence in sentences)
+
+
+def test_a_comparison_without_maesil_says_so(content: dict[str, Any]) -> None:
+    others = [row for row in content["rows"] if row["model"] != "maesil"]
+    assert verdict(Results({**content, "rows": others}))[0].endswith("MAESIL (total) was not among those compared.")
+    alone = [row for row in others if row["model"] in ("ae", *BASELINE_PSNR)]
+    assert verdict(Results({**content, "rows": alone}))[0] == (
+        "PSNR: MAESIL (total) was not among those compared, and no other model that inpaints."
+    )
