@@ -12,18 +12,17 @@ from typing import Any
 from maesil_monai.whole_files import write_whole
 
 
-def write_json(path: str | os.PathLike[str], content: Mapping[str, Any], indent: int = 4) -> Path:
+def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> Path:
     """Writes a file whole or not at all; numbers that are not defined (NaN, infinite) become ``null``.
 
     Args:
         path: the file; its folder is made if need be.
         content: plain nested values.
-        indent: spaces a level.
 
     Returns:
         ``path``.
     """
-    return write_whole(path, json.dumps(_defined(content), indent=indent, allow_nan=False) + "\n")
+    return write_whole(path, json.dumps(_defined(content), indent=4, allow_nan=False) + "\n")
 
 
 def _defined(value: Any) -> Any:

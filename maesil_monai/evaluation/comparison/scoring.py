@@ -20,6 +20,7 @@ from maesil_monai.evaluation.comparison.scores import NOT_FINITE, Scores
 from maesil_monai.evaluation.mean_volume import MeanVolume
 from maesil_monai.geometry import grid_of, tokens_to_voxels
 from maesil_monai.metrics import PooledMetric
+from maesil_monai.transforms import WindowHU
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +67,7 @@ def constant_predictors(window_hu: tuple[float, float]) -> dict[str, Predictor]:
     """Gives those that fill hidden voxels with a value of :data:`CONSTANTS_HU`, kept within the window."""
 
     def constant(value_hu: float) -> Predictor:
-        low, high = window_hu
-        value = min(max((value_hu - low) / (high - low), 0.0), 1.0)
+        value = float(WindowHU(window_hu)(torch.tensor(value_hu)))
         return lambda batch: _filled(batch["image"], batch["hidden"], torch.full_like(batch["image"], value))
 
     return {name: constant(value) for name, value in CONSTANTS_HU.items()}

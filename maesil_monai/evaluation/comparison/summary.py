@@ -66,7 +66,7 @@ def write_results(folder: Path, plan: Mapping[str, Any], bundle: BundleFiles, sp
         "test_uses": len((folder / "test_uses.jsonl").read_text().splitlines()),
         "hours": round(sum(found.extras["seconds"] for found in scores) / 3600 + sum(map(_minutes, runs)) / 60, 2),
     }
-    file = write_json(folder / RESULTS_NAME, content, indent=1)  # thousands of rows
+    file = write_json(folder / RESULTS_NAME, content)
     return [file, *write_report(folder)]
 
 

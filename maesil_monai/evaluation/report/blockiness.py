@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from statistics import fmean
 
 from maesil_monai.evaluation.report.charts import BarRow, bars
 from maesil_monai.evaluation.report.results import Results
@@ -21,9 +21,9 @@ def blockiness(results: Results) -> str:
     rows = []
     for system in sorted(found, key=lambda system: system.order):
         kinds = found[system]
-        pair = [(f"bar {stride}", _collection_mean(kinds[stride])) for stride in STRIDES if kinds[stride]]
+        pair = [(f"bar {stride}", fmean(kinds[stride].values())) for stride in STRIDES if kinds[stride]]
         if pair:
-            rows.append(BarRow(system.label, pair, _collection_mean(kinds["truth"]) if kinds["truth"] else None))
+            rows.append(BarRow(system.label, pair, fmean(kinds["truth"].values()) if kinds["truth"] else None))
     if not rows:
         return ""
     shown = {**STRIDES, "truth": "the scans themselves"}
@@ -47,7 +47,3 @@ def _values(results: Results) -> Iterator[tuple[System, str, str, float]]:
                 value = results.find(system, "blockiness", region, dataset)
                 if value is not None and value.mean is not None:
                     yield system, kind, dataset, value.mean
-
-
-def _collection_mean(values: Mapping[str, float]) -> float:
-    return math.fsum(values.values()) / len(values)

@@ -6,6 +6,7 @@ import html
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from maesil_monai.evaluation.report.charts import IntervalRow, Panel, Points, forest, panels
@@ -139,7 +140,7 @@ def _over_collections(rows: Mapping[str, list[tuple[float, float]]]) -> Points:
     for points in rows.values():
         for distance, error in points:
             at[distance].append(error)
-    return [(distance, math.fsum(errors) / len(errors)) for distance, errors in sorted(at.items())]
+    return [(distance, fmean(errors)) for distance, errors in sorted(at.items())]
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:

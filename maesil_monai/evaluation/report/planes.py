@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from statistics import fmean
 
 from maesil_monai.evaluation.report.measured_cells import apart_notes, name_cell
 from maesil_monai.evaluation.report.results import Results
@@ -26,9 +27,9 @@ def planes_table(results: Results) -> Table | None:
             pooled[system, row["planes"]][row["dataset"]].append((row["mae_hu"], row["num_voxels"]))
     if not pooled:
         return None
-    means = {key: _mean(list(map(_weighted, rows.values()))) for key, rows in pooled.items()}
-    known = {system for system, _ in pooled}
-    systems = [system for system in results.of_group("inpainting", "baseline") if system in known]
+    means = {key: fmean(map(_weighted, rows.values())) for key, rows in pooled.items()}
+    judged = {system for system, _ in pooled}
+    systems = [system for system in results.of_group("inpainting", "baseline") if system in judged]
     comparable = results.comparable("inpainting", "baseline")
     ranked = {key: value for key, value in means.items() if key[0] in comparable}
     best = {plane: min((value for (_, kind), value in ranked.items() if kind == plane), default=math.nan) for plane in PLANES}
@@ -47,7 +48,3 @@ def planes_table(results: Results) -> Table | None:
 
 def _weighted(rows: list[tuple[float, float]]) -> float:
     return math.fsum(error * count for error, count in rows) / math.fsum(count for _, count in rows)
-
-
-def _mean(values: list[float]) -> float:
-    return math.fsum(values) / len(values)

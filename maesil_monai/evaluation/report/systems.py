@@ -54,8 +54,10 @@ class System(NamedTuple):
             >>> [System(name, None).group for name in ("vqvae_512", "vqvae_masked", "mean_of_visible", "water_everywhere")]
             ['whole', 'inpainting', 'baseline', 'constant']
         """
-        if self.model in BASELINES or self.model in CONSTANTS:
-            return "baseline" if self.model in BASELINES else "constant"
+        if self.model in BASELINES:
+            return "baseline"
+        if self.model in CONSTANTS:
+            return "constant"
         name, _, form = self.base.partition("_")
         is_known = name in _WHOLE and form in _LATENTS and form != "masked"
         return "whole" if is_known or self.sees_input else "inpainting"

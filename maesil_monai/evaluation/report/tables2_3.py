@@ -23,7 +23,7 @@ from maesil_monai.evaluation.report.systems import (
     System,
 )
 from maesil_monai.evaluation.report.tables import Cell, Row, Table
-from maesil_monai.evaluation.report.verdict import ALL_HIDDEN, RANKED, best_baseline, lost_metrics
+from maesil_monai.evaluation.report.verdict import ALL_HIDDEN, RANKED, best_baseline, best_of, lost_metrics
 
 _PAPER_REGIONS = ("pasted", "full", "hidden")
 _PAPER_NOTE = (
@@ -44,7 +44,7 @@ def table2_ours(results: Results, dataset: str) -> Table:
     """
     metrics = list(METRICS.values())
     columns = [*((metric, HEADLINE_REGION) for metric in metrics), (METRICS["psnr"], ALL_HIDDEN)]
-    best = [_best(results, metric, region, dataset) for metric, region in columns]
+    best = [best_of(results, metric, ("inpainting", "baseline"), dataset, region) for metric, region in columns]
     trivial = best_baseline(results, METRICS["psnr"], dataset)
     rows, group = [], ""
     for system in results.systems:
@@ -55,7 +55,8 @@ def table2_ours(results: Results, dataset: str) -> Table:
         for (metric, region), first in zip(columns, best, strict=True):
             found = results.find(system, metric.key, region, dataset)
             worse = metric in losses[region]
-            cells.append(value_cell(results, metric, found, region, best=system == first, worse=worse, compared=compared))
+            is_best = first is not None and system == first[0]
+            cells.append(value_cell(results, metric, found, region, best=is_best, worse=worse, compared=compared))
         cells += [_against(results, system, trivial, dataset, lost), *_facts(results, system, dataset)]
         loses = any(metric.key == "psnr" for metric in lost)
         mark = "loses" if loses else "own" if system == MAESIL else ""
@@ -212,16 +213,6 @@ def _full_notes(results: Results) -> list[str]:
 
 def _heading(metric: Metric) -> str:
     return f"{metric.label} ({metric.unit})" if metric.unit else metric.label
-
-
-def _best(results: Results, metric: Metric, region: str, dataset: str) -> System | None:
-    """Picks the best system that inpaints or learns nothing, for bold print."""
-    best: tuple[System, float] | None = None
-    for system in results.comparable("inpainting", "baseline"):
-        found = results.find(system, metric.key, region, dataset)
-        if found is not None and found.mean is not None and (best is None or metric.better(found.mean, best[1])):
-            best = system, found.mean
-    return best[0] if best else None
 
 
 def _against(

@@ -35,8 +35,15 @@ def best_baseline(
     results: Results, metric: Metric, dataset: str | None = None, region: str = HEADLINE_REGION
 ) -> tuple[System, float] | None:
     """Gives the baseline that does best in a metric (headline's rule), None if none was measured."""
+    return best_of(results, metric, ("baseline",), dataset, region)
+
+
+def best_of(
+    results: Results, metric: Metric, groups: tuple[str, ...], dataset: str | None = None, region: str = HEADLINE_REGION
+) -> tuple[System, float] | None:
+    """Gives the system of some groups that does best in a metric (headline's rule), None if none was measured."""
     best: tuple[System, float] | None = None
-    for system, found in _measured(results, metric, results.comparable("baseline"), dataset, region):
+    for system, found in _measured(results, metric, results.comparable(*groups), dataset, region):
         if found.mean is not None and (best is None or metric.better(found.mean, best[1])):
             best = system, found.mean
     return best
@@ -151,12 +158,10 @@ def _losers(results: Results, region: str) -> str:
     if not learned or best_baseline(results, psnr, region=region) is None:
         return ""
     losers = [s.label for s in learned if psnr in lost_metrics(results, s, region=region)]
+    words = f"to a baseline that learns nothing in {quantity_words(psnr, region)}"
     if losers:
-        return (
-            f"These learned models lose to a baseline that learns nothing in {quantity_words(psnr, region)}: {', '.join(losers)}."
-        )
-    among = _judged_alike(results, "inpainting", "whole")
-    return f"No learned model{among} loses to a baseline that learns nothing in {quantity_words(psnr, region)}."
+        return f"These learned models lose {words}: {', '.join(losers)}."
+    return f"No learned model{_judged_alike(results, 'inpainting', 'whole')} loses {words}."
 
 
 def _blind_spot(results: Results) -> str:
