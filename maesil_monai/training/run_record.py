@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import math
 import os
@@ -13,10 +12,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import ignite
+import monai
+import numpy as np
 import torch
 from ignite.engine import Events
 from monai.engines import Workflow
 
+import maesil_monai
 from maesil_monai.training.distributed import rank, world_size
 from maesil_monai.training.durable_checkpoint import BestModel
 from maesil_monai.training.run_end import on_run_end
@@ -24,7 +27,6 @@ from maesil_monai.training.stepping import num_steps
 from maesil_monai.whole_files import write_whole
 
 RECORD_NAME = "run.json"
-PACKAGES = ("maesil-monai", "monai", "torch", "pytorch-ignite", "numpy")
 
 
 class RunRecord:
@@ -75,7 +77,7 @@ class RunRecord:
         self.record = {
             "configuration": self.configuration,
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-            "versions": {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}},
+            "versions": versions(),
             "hardware": hardware(),
             "processes": world_size(),
             "data": None if self.data is None else {"num_scans": len(self.data), "sha256": self.data_sha256},
@@ -116,6 +118,18 @@ class RunRecord:
             ended=how,
         )
         write_whole(self.path, json.dumps(_anonymous(self.record), indent=2, allow_nan=False) + "\n")
+
+
+def versions() -> dict[str, str]:
+    """Gives the versions of Python and of what results depend on, by the packages' own word: not all need have been installed."""
+    return {
+        "python": platform.python_version(),
+        "maesil-monai": maesil_monai.__version__,
+        "monai": monai.__version__,
+        "torch": str(torch.__version__),
+        "pytorch-ignite": ignite.__version__,
+        "numpy": np.__version__,
+    }
 
 
 def hardware() -> dict[str, Any]:

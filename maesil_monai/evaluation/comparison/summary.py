@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import logging
 from collections import defaultdict
@@ -18,7 +17,7 @@ from maesil_monai.evaluation.comparison.results import Line, rows_of
 from maesil_monai.evaluation.comparison.scores import Scores
 from maesil_monai.evaluation.json_files import write_json
 from maesil_monai.evaluation.report import write_report
-from maesil_monai.training.run_record import PACKAGES, RECORD_NAME, hardware
+from maesil_monai.training.run_record import RECORD_NAME, hardware, versions
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ def write_results(folder: Path, plan: Mapping[str, Any], bundle: BundleFiles, sp
             if found.extras["seed"] is not None
         },
         "settings": {"commands": _commands(folder), **plan, **_settings(bundle, split, plan["headline_rule"])},
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": versions(),
         "hardware": hardware(),
         "test_uses": len((folder / "test_uses.jsonl").read_text().splitlines()),
         "hours": round(sum(found.extras["seconds"] for found in scores) / 3600 + sum(map(_minutes, runs)) / 60, 2),
