@@ -117,6 +117,33 @@ def test_a_signal_to_the_workers_too_does_not_break_the_run(tmp_path: Path) -> N
     assert load_checkpoint(tmp_path / LAST_NAME)["trainer"]["iteration"] == 4
 
 
+def test_the_workers_end_with_the_run_and_another_run_has_new_ones(tmp_path: Path) -> None:
+    run = Run(tmp_path, num_workers=1, max_epochs=2)
+    seen: list[int] = []
+    run.trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda: seen.extend(_children()))
+    for runs in (1, 2):
+        run.run()
+        assert len(set(seen)) == runs  # one worker for both epochs
+        assert not _children()
+        run.trainer.state.max_epochs = 4
+
+
+def test_the_workers_end_with_a_run_that_fails(tmp_path: Path) -> None:
+    def fail() -> None:
+        assert _children()
+        raise RuntimeError("a bad end")
+
+    run = Run(tmp_path, num_workers=1)
+    run.trainer.add_event_handler(Events.ITERATION_COMPLETED(once=3), fail)
+    with pytest.raises(RuntimeError, match="a bad end"):
+        run.run()
+    assert not _children()
+
+
+def _children() -> list[int]:
+    return [child.pid for child in multiprocessing.active_children() if child.pid is not None]
+
+
 def _shielded(channel: Connection) -> None:
     shield_worker(3, then=channel.send)
     channel.recv()

@@ -18,6 +18,7 @@ from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from monai.transforms import MapTransform, Randomizable
 from monai.utils import set_determinism
 
+from maesil_monai.data.loading import training_loader
 from maesil_monai.data.sampling import EpochSampler, SeededDataset
 from maesil_monai.inferers import AutocastInferer
 from maesil_monai.training.durable_checkpoint import BestModel, DurableCheckpoint
@@ -33,6 +34,7 @@ from maesil_monai.training.schedule import WarmupCosine
 from maesil_monai.training.signals import StopSignal
 from maesil_monai.training.training_state import TrainingState
 from maesil_monai.training.validation import EpochValidation
+from maesil_monai.training.worker_end import WorkerEnd
 
 
 class DrawSuperpatch(Randomizable, MapTransform):
@@ -122,7 +124,7 @@ class Run:
         self.average = WeightAverage(self.network, decay)
         self.sampler = EpochSampler(2 * num_batches, batch_size=2)
         dataset = SeededDataset([{"image": float(value)} for value in range(5)], DrawSuperpatch(), 3, self.sampler)
-        loader = DataLoader(dataset, num_workers, batch_size=2, sampler=self.sampler)
+        loader = training_loader(dataset, self.sampler, num_workers)
         self.best = BestModel(folder, higher_is_better=False)
         self.state = TrainingState(
             self.network, self.optimizer, self.schedule, self.average, self.sampler, self.best, {"network": {"width": width}}
@@ -156,6 +158,7 @@ class Run:
                 RunRecord(folder, {"width": width, "folder": str(folder)}, dataset.data, self.best, data_sha256="abc"),
                 self.checkpoint,
                 StopSignal(),
+                WorkerEnd(),
                 GradientGuard(1.0, folder),
                 self.schedule,
                 self.average,
