@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import time
 
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
+
+GLOO_REST = 0.2  # seconds
 
 
 def is_distributed() -> bool:
@@ -52,6 +56,10 @@ def initialize(backend: str | None = None) -> None:
     if torch.cuda.is_available():
         torch.cuda.set_device(device())
     dist.init_process_group(backend or ("nccl" if torch.cuda.is_available() else "gloo"))
+    if dist.get_backend() == "gloo":
+        # Gloo's threads let go of a tensor a moment after its collective is done. On a busy machine that moment can fall behind
+        # the end of Python, which they need for it: the process then aborts, though all went well. So it rests before it ends.
+        atexit.register(time.sleep, GLOO_REST)
 
 
 def finalize() -> None:
