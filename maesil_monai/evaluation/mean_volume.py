@@ -143,5 +143,6 @@ def _slabs(shape: Triple, factor: int) -> Iterator[Box]:
 def _reduced(volume_hu: torch.Tensor, window_hu: Sequence[float], factor: int) -> torch.Tensor:
     """Windows a volume (1, d, h, w) to [0, 1] and averages blocks of ``factor`` voxels per axis; border blocks may be smaller."""
     lower, upper = window_hu
-    windowed = ((volume_hu.float() - lower) / (upper - lower)).clamp(0.0, 1.0)
-    return torch.nn.functional.avg_pool3d(windowed, factor, ceil_mode=True, count_include_pad=False)[0]
+    clipped = volume_hu.clamp(lower, upper).float()
+    mean_hu = torch.nn.functional.avg_pool3d(clipped, factor, ceil_mode=True, count_include_pad=False)[0]
+    return (mean_hu - lower) / (upper - lower)  # scaled last, when little is left
