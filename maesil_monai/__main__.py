@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import fire
@@ -203,8 +205,12 @@ def compare(
         figures=figures,
         command=_command(),
     )
-    for written in compare_systems(request, files):
-        print(f"Wrote {written}")
+    before = signal.signal(signal.SIGTERM, _leave)  # which ends and awaits the training that is under way
+    try:
+        for written in compare_systems(request, files):
+            print(f"Wrote {written}")
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -225,6 +231,11 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         print(f"error: {clear}", file=sys.stderr)
         sys.exit(1)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Ends a command that was signalled as an error ends it: what it has under way is closed."""
+    sys.exit(128 + number)
 
 
 def _path(value: Any) -> str | None:

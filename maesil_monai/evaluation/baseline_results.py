@@ -11,6 +11,7 @@ from maesil_monai.evaluation.baselines import BASELINES
 from maesil_monai.evaluation.mean_volume import MeanVolume
 from maesil_monai.geometry import grid_of, tokens_to_voxels
 from maesil_monai.metrics.reconstruction_error import PooledPSNR
+from maesil_monai.training.signals import give_up_if_asked
 
 MEAN_VOLUME = "mean_training_volume"
 
@@ -39,6 +40,7 @@ def evaluate_baselines(
     """
     metrics = {name: PooledPSNR(regions, window_hu) for name in (*BASELINES, MEAN_VOLUME)}
     for batch in loader:
+        give_up_if_asked()
         image, hidden = batch["image"], batch["hidden"]
         for name, baseline in BASELINES.items():
             metrics[name](baseline(image, hidden), batch)

@@ -14,6 +14,7 @@ from ignite.engine import Engine, Events
 from torch.utils.tensorboard import SummaryWriter
 
 from maesil_monai.metrics.reconstruction_error import is_better
+from maesil_monai.training.signals import StopAsked
 
 logger = logging.getLogger(__name__)
 
@@ -85,9 +86,20 @@ class BaselineWatch:
             writer.close()
         self._writers = {}
 
+    @property
+    def is_measured(self) -> bool:
+        """Tells whether the results are known yet."""
+        return self._baselines is not None
+
     def _measure(self, engine: Engine) -> None:
-        if self.easiest not in self.baselines or self.metric not in self.baselines[self.easiest]:
-            known = {name: sorted(values) for name, values in self.baselines.items()}
+        try:
+            baselines = self.baselines
+        except StopAsked:
+            logger.warning("measuring the baselines given up: the run was asked to stop")
+            engine.terminate(skip_completed=True)
+            return
+        if self.easiest not in baselines or self.metric not in baselines[self.easiest]:
+            known = {name: sorted(values) for name, values in baselines.items()}
             raise ValueError(f"baseline {self.easiest!r} with metric {self.metric!r} is not among the results: found {known}.")
 
     def _validated(self, engine: Engine) -> None:

@@ -99,7 +99,7 @@ class LearningReport:
         save_png(learning_curve(points, baselines), self.folder / "learning_curve.png")
 
     def _finish(self, engine: Engine) -> None:
-        if idist.get_rank() == 0 and self.rows:
+        if idist.get_rank() == 0 and self.rows and self.watch.is_measured:
             logger.info("Reconstruction of hidden voxels on the held-out scans\n%s", self.table())
             logger.info("Panels: %s  Curve: %s", self.folder / "panels", self.folder / "learning_curve.png")
             logger.info("TensorBoard: tensorboard --logdir %s", self.folder)

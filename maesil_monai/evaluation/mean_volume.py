@@ -12,6 +12,7 @@ import torch
 
 from maesil_monai.data.bad_volume import BadVolume, bad_volume_behind
 from maesil_monai.geometry import Box, Triple, as_triple
+from maesil_monai.training.signals import give_up_if_asked
 
 if TYPE_CHECKING:
     from maesil_monai.data.source import VolumeSource
@@ -77,6 +78,7 @@ class MeanVolume:
         factor = 1
         num_read = 0
         for number in sorted(chosen.tolist()):
+            give_up_if_asked()
             try:
                 source = load(datalist[number])
                 if shape is None:

@@ -22,6 +22,7 @@ from maesil_monai.training.run_end import LEAVE, on_run_end, run_last
 from maesil_monai.training.stepping import is_step
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+_listening: list[StopSignal] = []
 logger = logging.getLogger(__name__)
 
 
@@ -30,6 +31,7 @@ class StopSignal:
 
     The signal itself only sets a flag. The process leaves with code 143 (130 after SIGINT), after all handlers of the run's end.
     A second SIGINT leaves at once, without a checkpoint. In a job of several processes one signalled process stops all.
+    Long work between two steps, such as a validation, is given up when it asks :func:`stop_asked`.
     Workers of the trainer's data loader are shielded, as Slurm signals them too; give :func:`shield_worker` to other loaders.
 
     Example:
@@ -49,6 +51,7 @@ class StopSignal:
         if isinstance(loader, DataLoader) and loader.num_workers > 0:
             loader.worker_init_fn = functools.partial(shield_worker, then=loader.worker_init_fn)
         engine.add_event_handler(Events.STARTED, self._install)
+        engine.add_event_handler(Events.EPOCH_STARTED, self._stop_if_asked)
         run_last(engine, Events.ITERATION_COMPLETED, self._at_iteration, LEAVE)
         run_last(engine, Events.EPOCH_COMPLETED, self._stop_if_asked, LEAVE)
         on_run_end(engine, self._restore)
@@ -57,6 +60,7 @@ class StopSignal:
     def _install(self, engine: Workflow) -> None:
         self.received, self._stopped, self._owner = None, False, os.getpid()
         self._earlier = {number: signal.signal(number, self._receive) for number in STOP_SIGNALS}
+        _listening.append(self)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         """Notes a signal; nothing else is safe in a signal handler."""
@@ -90,11 +94,34 @@ class StopSignal:
         for number, handler in self._earlier.items():
             signal.signal(number, handler)
         self._earlier = {}
+        if self in _listening:
+            _listening.remove(self)
 
     def _leave(self, engine: Workflow) -> None:
         if self._stopped:
-            logger.warning("stopped and saved at iteration %d; --ckpt last goes on from here", engine.state.iteration)
+            if engine.state.iteration:
+                logger.warning("stopped and saved at iteration %d; --ckpt last goes on from here", engine.state.iteration)
+            else:
+                logger.warning("stopped before the first iteration: there is nothing to go on from")
             raise SystemExit(130 if self.received == signal.SIGINT else 143)
+
+
+def stop_asked() -> bool:
+    """Tells whether the run of this process was asked to stop, so that long work between two steps may be given up.
+
+    Always False in a job of several processes: they leave together, at a step.
+    """
+    return not is_distributed() and any(signals.received for signals in _listening)
+
+
+class StopAsked(Exception):
+    """Work between two steps was given up because the run was asked to stop."""
+
+
+def give_up_if_asked() -> None:
+    """Raises :class:`StopAsked` if :func:`stop_asked`."""
+    if stop_asked():
+        raise StopAsked
 
 
 def shield_worker(worker_id: int, then: Callable[[int], None] | None = None) -> None:

@@ -20,8 +20,9 @@ logger = logging.getLogger(__name__)
 class TimeLimit:
     """Ends a run after an epoch, validation included, when another one would not fit into the time.
 
-    The last checkpoint, validation and report are then those of a whole epoch. An epoch that passes the limit itself (the first
-    one, say) ends at its next optimiser step, saved but not validated. Attach it first, so that all of the run is counted.
+    The last checkpoint, validation and report are then those of a whole epoch: the one it ends with is validated whatever the
+    interval. An epoch that passes the limit itself (the first one, say) ends at its next optimiser step, saved but not
+    validated. Attach it first, so that all of the run is counted and validation knows which epoch is the last.
 
     Args:
         minutes: from the start of the trainer (of this part of a resumed run); None sets no limit.
@@ -38,7 +39,8 @@ class TimeLimit:
         if minutes is not None and not (isinstance(minutes, (int, float)) and minutes > 0):
             raise ValueError(f"time_limit_minutes={minutes}: expected a positive number of minutes, or null for no limit.")
         self.minutes = minutes
-        self._started = self._epoch_started = 0.0
+        self._started = self._epoch_started = self._epoch_ended = 0.0
+        self._validation_seconds = 0.0
 
     def attach(self, engine: Workflow) -> None:
         """Follows a MONAI trainer."""
@@ -46,7 +48,8 @@ class TimeLimit:
             engine.add_event_handler(Events.STARTED, self._start)
             engine.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
             run_last(engine, Events.ITERATION_COMPLETED, self._within_epoch, LEAVE)
-            run_last(engine, Events.EPOCH_COMPLETED, self, LEAVE)
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self._before_validation)
+            run_last(engine, Events.EPOCH_COMPLETED, self._after_validation, LEAVE)
 
     def _start(self, engine: Workflow) -> None:
         self._started = time.monotonic()
@@ -54,11 +57,22 @@ class TimeLimit:
     def _start_epoch(self, engine: Workflow) -> None:
         self._epoch_started = time.monotonic()
 
-    def __call__(self, engine: Workflow) -> None:
-        """Ends the run if an epoch as long as the last one does not fit any more; all processes follow the slowest."""
+    def _before_validation(self, engine: Workflow) -> None:
+        """Ends the run with this epoch if, with its validation and the next one's, another does not fit."""
+        self._epoch_ended = time.monotonic()
+        trained = self._epoch_ended - self._epoch_started
+        self._end_if_over(engine, self._epoch_ended - self._started + trained + 2 * self._validation_seconds)
+
+    def _after_validation(self, engine: Workflow) -> None:
+        """The same once more, now that the time of the validation is known."""
         now = time.monotonic()
-        over = self._agreed(engine, now - self._started + (now - self._epoch_started))
-        if over and engine.state.epoch < engine.state.max_epochs:
+        self._validation_seconds = max(self._validation_seconds, now - self._epoch_ended)
+        if not engine.should_terminate:
+            self._end_if_over(engine, now - self._started + (now - self._epoch_started))
+
+    def _end_if_over(self, engine: Workflow, seconds: float) -> None:
+        """Ends the run if another epoch would end after so many seconds and that is too late."""
+        if self._agreed(engine, seconds) and engine.state.epoch < engine.state.max_epochs:
             logger.info("ending after epoch %d: another one would pass the limit of %g minutes", engine.state.epoch, self.minutes)
             engine.terminate()
 

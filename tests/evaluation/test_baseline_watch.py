@@ -8,6 +8,7 @@ from ignite.engine import Engine, Events
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from maesil_monai.evaluation import BaselineWatch
+from maesil_monai.training.signals import StopAsked
 
 RESULTS = {
     "mean_of_visible": {"psnr_hidden_body": 6.6, "psnr_hidden": 16.1},
@@ -80,3 +81,19 @@ def test_results_without_the_watched_baseline_are_refused_before_training() -> N
         _validate(BaselineWatch({"interpolate_axial": {"psnr_hidden_body": 9.3}}), [7.0])
     with pytest.raises(ValueError, match="patience_steps=0"):
         BaselineWatch(RESULTS, patience_steps=0)
+
+
+def test_baselines_that_are_given_up_end_the_validation_without_a_result(caplog: pytest.LogCaptureFixture) -> None:
+    def stopped() -> dict[str, dict[str, float]]:
+        raise StopAsked
+
+    watch = BaselineWatch(stopped)
+    evaluator = Engine(lambda engine, batch: None)
+    watch.attach(evaluator)
+    completed: list[int] = []
+    evaluator.add_event_handler(Events.COMPLETED, lambda: completed.append(1))
+    evaluator.run([0])
+    assert evaluator.state.iteration == 0
+    assert not completed
+    assert not watch.is_measured
+    assert "asked to stop" in caplog.text

@@ -104,3 +104,27 @@ def test_an_unknown_model_and_a_missing_bundle_are_named(tmp_path: Path) -> None
     assert caught.value.filename == str(tmp_path / "configs" / "train.json")
     with pytest.raises(FileNotFoundError, match="no such overlay"):
         BundleFiles.find(BUNDLE.root, tmp_path / "small.json")
+
+
+def test_a_call_that_is_stopped_awaits_its_training_and_keeps_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = "\n".join(
+        [
+            "import signal, sys, time",
+            "def leave(number, frame):",
+            "    print('saved', flush=True)",
+            "    time.sleep(0.5)",
+            "    print('left', flush=True)",
+            "    sys.exit(143)",
+            "signal.signal(signal.SIGTERM, leave)",
+            "print('epoch 1, 0.1 min: so far', flush=True)",
+            "time.sleep(60)",
+        ]
+    )
+
+    def stop(*words: object) -> None:
+        raise SystemExit(143)
+
+    monkeypatch.setattr(training.logger, "info", stop)
+    with pytest.raises(SystemExit):
+        training._call([sys.executable, "-c", program], tmp_path / "log", "maesil")
+    assert (tmp_path / "log").read_text().splitlines() == ["epoch 1, 0.1 min: so far", "saved", "left"]

@@ -19,11 +19,12 @@ import torch
 from ignite.engine import Events
 from tiny_run import Run
 
+from maesil_monai.training import signals
 from maesil_monai.training.checkpoints import LAST_NAME, load_checkpoint
 from maesil_monai.training.distributed import device, finalize, initialize, rank, unwrap, world_size, wrap_ddp
 from maesil_monai.training.folder_lock import LOCK_NAME, FolderInUse, FolderLock
 from maesil_monai.training.run_record import RECORD_NAME
-from maesil_monai.training.signals import STOP_SIGNALS, shield_worker
+from maesil_monai.training.signals import STOP_SIGNALS, StopAsked, give_up_if_asked, shield_worker
 
 PROGRAM = Path(__file__).with_name("tiny_run.py")
 TWO_PROCESSES = """
@@ -89,6 +90,50 @@ def test_a_signal_waits_for_the_next_optimiser_step(tmp_path: Path, number: sign
     # Steps are taken after batches 4, 6 and 10.
     assert load_checkpoint(tmp_path / LAST_NAME)["trainer"]["iteration"] == {2: 4, 6: 6}[iteration]
     assert signal.getsignal(number) == before
+
+
+def test_a_signal_gives_up_the_first_validation_and_leaves_before_training(tmp_path: Path) -> None:
+    run = Run(tmp_path, val_at_start=True)
+    run.evaluator.add_event_handler(Events.ITERATION_STARTED, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit) as left:
+        run.run()
+    assert left.value.code == 143
+    assert run.trainer.state.iteration == 0
+    assert not run.evaluator.state.metrics
+    assert not (tmp_path / LAST_NAME).exists()  # there is nothing to go on from
+
+
+def test_a_signal_gives_up_the_validation_of_an_epoch_which_is_saved(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    twice = Events.ITERATION_STARTED(event_filter=lambda engine, n: engine.state.epoch == 2)
+    run.evaluator.add_event_handler(twice, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit):
+        run.run()
+    saved = load_checkpoint(tmp_path / LAST_NAME)
+    assert saved["trainer"]["iteration"] == 12
+    assert saved["best"]["epoch"] <= 1
+    assert Run(tmp_path, resume="last").run().trainer.state.epoch == 3
+
+
+def test_work_between_steps_is_given_up_only_while_a_run_of_one_process_was_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_up_if_asked()  # nothing runs
+    run = Run(tmp_path, max_epochs=1)
+
+    @run.evaluator.on(Events.STARTED)
+    def _asked() -> None:
+        give_up_if_asked()
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(StopAsked):
+            give_up_if_asked()
+        monkeypatch.setattr(signals, "is_distributed", lambda: True)
+        give_up_if_asked()  # processes of a job leave together
+        monkeypatch.undo()
+
+    with pytest.raises(SystemExit):
+        run.run()
+    give_up_if_asked()  # the run is over
 
 
 def test_a_second_interrupt_leaves_at_once_without_a_checkpoint(tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
 from ignite.engine import Engine, Events
+from tiny_run import Run
 
 from maesil_monai.training import time_limit
+from maesil_monai.training.checkpoints import LAST_NAME, load_checkpoint
 from maesil_monai.training.time_limit import TimeLimit
 
 
@@ -97,3 +100,46 @@ def test_all_processes_end_with_the_slowest(clock: Clock, monkeypatch: pytest.Mo
 def test_a_limit_that_is_no_time_is_refused(minutes: float) -> None:
     with pytest.raises(ValueError, match="time_limit_minutes="):
         TimeLimit(minutes)
+
+
+class Slow:
+    """Makes every batch last half a minute."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def attach(self, engine: Engine) -> None:
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+
+    def __call__(self) -> None:
+        self.clock.seconds += 30
+
+
+@pytest.mark.parametrize(("interval", "validated"), [(2, [2, 3]), (3, [3]), (5, [3])])
+def test_the_epoch_that_a_limit_makes_the_last_is_validated(
+    clock: Clock, tmp_path: Path, interval: int, validated: list[int]
+) -> None:
+    # Epochs of 60 seconds: a fourth would end at 240, after the limit at 210.
+    run = Run(tmp_path, max_epochs=9, val_interval=interval, num_batches=2, minutes=3.5, handlers=(Slow(clock),))
+    epochs: list[int] = []
+    run.evaluator.add_event_handler(Events.COMPLETED, lambda engine: epochs.append(engine.state.epoch))
+    run.run()
+    assert run.trainer.state.epoch == 3
+    assert epochs == validated
+    assert load_checkpoint(tmp_path / LAST_NAME)["best"]["epoch"] == run.best.epoch > 0
+
+
+@pytest.mark.parametrize(("minutes", "validated"), [(6.2, [2, 3]), (6.3, [2, 4])])
+def test_the_last_validation_fits_into_the_limit(clock: Clock, tmp_path: Path, minutes: float, validated: list[int]) -> None:
+    # Epochs of 60 seconds, validations of 45: the third epoch ends at 225. Were it the last but one, its validation would be over
+    # at 270 and that of the fourth at 375.
+    run = Run(tmp_path, max_epochs=9, val_interval=2, num_batches=2, minutes=minutes, handlers=(Slow(clock),))
+    epochs: list[int] = []
+
+    @run.evaluator.on(Events.COMPLETED)
+    def _validated(engine: Engine) -> None:
+        clock.seconds += 45
+        epochs.append(engine.state.epoch)
+
+    run.run()
+    assert epochs == validated

@@ -32,6 +32,7 @@ from maesil_monai.training.resume import Resume
 from maesil_monai.training.run_record import RunRecord
 from maesil_monai.training.schedule import WarmupCosine
 from maesil_monai.training.signals import StopSignal
+from maesil_monai.training.time_limit import TimeLimit
 from maesil_monai.training.training_state import TrainingState
 from maesil_monai.training.validation import EpochValidation
 from maesil_monai.training.worker_end import WorkerEnd
@@ -116,6 +117,8 @@ class Run:
         decay: float = 0.9,
         num_batches: int = 6,
         val_interval: int = 1,
+        minutes: float | None = None,
+        val_at_start: bool = False,
     ) -> None:
         set_determinism(7)
         self.network = TinyNetwork(width)
@@ -154,6 +157,7 @@ class Run:
             decollate=False,
             train_handlers=[
                 FolderLock(folder),
+                TimeLimit(minutes),
                 Resume(resume, folder, self.state),
                 RunRecord(folder, {"width": width, "folder": str(folder)}, dataset.data, self.best, data_sha256="abc"),
                 self.checkpoint,
@@ -162,7 +166,7 @@ class Run:
                 GradientGuard(1.0, folder),
                 self.schedule,
                 self.average,
-                EpochValidation(val_interval, self.evaluator),
+                EpochValidation(val_interval, self.evaluator, val_at_start),
                 ProgressLine(2),
                 self.note,
                 *handlers,

@@ -115,6 +115,7 @@ def _call(command: Sequence[str], log: Path, name: str) -> None:
                     logger.info("%s: %s", name, line.strip())
         except BaseException:
             process.terminate()
+            file.writelines(process.stdout)  # it saves itself and leaves; a closed pipe would break it off
             raise
     if process.returncode:
         what = f"the training of {name} ended with code {process.returncode} ({last}); run again to go on. Its log"
