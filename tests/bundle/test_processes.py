@@ -51,6 +51,14 @@ def test_the_command_trains_from_any_directory_and_prints_before_and_after(scan_
     assert (tmp_path / "scores" / "scores.json").is_file()
 
 
+def test_a_misspelt_option_ends_the_command_before_it_trains(scan_folder: Path, tmp_path: Path) -> None:
+    done = _call([*_arguments(("train",), {**SETTINGS, "dataset_dir": scan_folder}), "--max_epoch", "3"], tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "error: option --max_epoch: nothing of that name in train.json; did you mean --max_epochs?" in done.stderr
+    assert not (tmp_path / "output" / "run.json").exists()
+
+
 def test_a_file_that_is_no_ct_ends_the_command_with_one_line_and_code_1(scan_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(scan_folder, tmp_path / "scans")
     bad = tmp_path / "scans" / "phantom_0005" / "ct.nii.gz"

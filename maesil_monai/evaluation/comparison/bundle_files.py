@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from monai.utils import OptionalImportError, optional_import
 
 import maesil_monai
 from maesil_monai.evaluation.comparison.entry import Entry
+from maesil_monai.option_names import suggestion
 
 # What a comparison sets itself, for all models alike, and what to do instead of changing it for one.
 SET_BY_COMPARISON = {
@@ -60,7 +60,7 @@ class BundleFiles:
         for file in listed:
             if not Path(file).is_file():
                 raise FileNotFoundError(2, "no such overlay", str(file))
-            _check_overlay(Path(file))
+            _check_overlay(Path(file), ConfigParser.load_config_file(found[0] / "configs" / "train.json"))
         return cls(found[0].resolve(), tuple(Path(file).resolve() for file in listed))
 
     @property
@@ -90,8 +90,7 @@ class BundleFiles:
             if key in SET_BY_COMPARISON:
                 raise ValueError(f"model {str(entry)!r}: {key} is the same for all models; {SET_BY_COMPARISON[key]}.")
             if key not in settings["settings"]:
-                near = get_close_matches(key, settings["settings"])
-                cure = f"did you mean {' or '.join(near)}?" if near else "docs/configuration.md lists the settings."
+                cure = suggestion(key, settings["settings"])
                 raise ValueError(f"model {str(entry)!r}: {key} is no setting of train.json; {cure}")
         settings.update(entry.changes)
         if entry.rule is not None:
@@ -103,8 +102,8 @@ class BundleFiles:
         return Entry(entry.model, self.settings_of(entry)["mask_rule"], entry.changes)
 
 
-def _check_overlay(file: Path) -> None:
-    """Refuses an overlay that is no configuration, or that gives models unequal trainings."""
+def _check_overlay(file: Path, train: Mapping[str, Any]) -> None:
+    """Refuses an overlay that is no configuration, has keys that nothing reads, or gives models unequal trainings."""
     yaml, has_yaml = optional_import("yaml")
     unreadable = (ValueError, OptionalImportError, *([yaml.YAMLError] if has_yaml else []))
     try:
@@ -117,6 +116,9 @@ def _check_overlay(file: Path) -> None:
         raise ValueError(f"{file}: {what}; expected a configuration as JSON. Correct the overlay.") from None
     if not isinstance(content, dict):
         raise ValueError(f"{file}: found a {type(content).__name__}; expected an object, {{KEY: VALUE}}, as train.json is.")
+    for key in content:
+        if key.partition("#")[0] not in train and f"@{key}" not in json.dumps(content):
+            raise ValueError(f"{file}: {key} is no key of train.json; {suggestion(key, train)}")
     refused = [key for key in ("seed", "leave_out") if key in content]
     refused += [key for key in ("time_limit_minutes",) if content.get(key) is not None]
     refused += [key for key in ("normalise_patches",) if content.get(key)]

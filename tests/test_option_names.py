@@ -1,0 +1,57 @@
+"""Misspelt options are told instead of ignored."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from maesil_monai.evaluation.comparison.bundle_files import BundleFiles
+from maesil_monai.option_names import check_option_names
+
+TRAIN = "bundle/configs/train.json"
+
+
+def call(*options: str, files: str = TRAIN) -> None:
+    check_option_names(["run", "training", "--config_file", files, *options])
+
+
+def test_options_that_some_file_knows_or_that_are_monais_own_pass(tmp_path: Path) -> None:
+    overlay = tmp_path / "overlay.json"
+    overlay.write_text(json.dumps({"my_key": 1}))
+    call("--max_epochs", "3", "--network_def#position", "sincos_mae", "--train#sampler#seed=1", "--noamp", "--meta_file", "m.json")
+    call("--max-epochs=3", "--my_key", "2", files=f"['{TRAIN}','{overlay}']")
+    check_option_names(["run", "--args_file", "args.json"])
+    check_option_names(["download", "--nonsense", "1"])
+
+
+@pytest.mark.parametrize(
+    ("option", "cure"),
+    [
+        ("--max_epoch", "--max_epoch: nothing of that name in train.json, quickstart.json; did you mean --max_epochs?"),
+        ("--network_deff#position=x", "did you mean --network_def or "),
+        ("--zzz", "docs/configuration.md lists them"),
+    ],
+)
+def test_a_misspelt_option_is_refused_with_what_was_meant(option: str, cure: str) -> None:
+    with pytest.raises(ValueError, match=cure.replace("?", r"\?")):
+        call("--max_epochs", "3", option, "3", files=f"['{TRAIN}','bundle/configs/quickstart.json']")
+
+
+def test_the_words_of_another_command_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["somewhere/pytest", "run", "--config_file", TRAIN, "--max_epoch", "3"])
+    check_option_names()
+    monkeypatch.setattr(sys, "argv", ["site-packages/monai/bundle/__main__.py", *sys.argv[1:]])
+    with pytest.raises(ValueError, match="max_epochs"):
+        check_option_names()
+
+
+def test_a_misspelt_key_of_a_comparisons_overlay_is_refused(tmp_path: Path) -> None:
+    overlay = tmp_path / "small.json"
+    overlay.write_text(json.dumps({"preset": "tiny", "max_epoch": 1}))
+    with pytest.raises(ValueError, match=r"small.json: max_epoch is no key of train.json; did you mean max_epochs\?"):
+        BundleFiles.find("bundle", overlay)
+    overlay.write_text(json.dumps({"sides": [64], "superpatch_size": "@sides#0", "network_def#position": "learned"}))
+    assert BundleFiles.find("bundle", overlay).overlay == (overlay.resolve(),)
