@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import shlex
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import fire
+
+from maesil_monai.option_names import options_of, refuse_unknown
 
 
 def check(*paths: str, report: str | None = None) -> None:
@@ -219,10 +223,13 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: instead of the process's own.
     """
+    commands: dict[str, Callable[..., None]] = {"check": check, "compare": compare, "phantom": phantom, "prepare": prepare}
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        fire.Fire(
-            {"check": check, "compare": compare, "phantom": phantom, "prepare": prepare}, command=arguments, name="maesil_monai"
-        )
+        if words and words[0] in commands:
+            known = {*inspect.signature(commands[words[0]]).parameters, "help"}
+            refuse_unknown(options_of(words), known, f"{words[0]} --help")
+        fire.Fire(commands, command=arguments, name="maesil_monai")
     except Exception as error:
         from maesil_monai.plain_errors import clear_error
 

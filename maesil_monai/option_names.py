@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-import monai.bundle
 from fire.parser import DefaultParseValue
-from monai.bundle import ConfigParser
 
 
 def check_option_names(arguments: Sequence[str] | None = None) -> None:
@@ -30,20 +28,26 @@ def check_option_names(arguments: Sequence[str] | None = None) -> None:
         Traceback (most recent call last):
         ValueError: option --max_epoch: nothing of that name in train.json; did you mean --max_epochs?
     """
+    import monai.bundle  # seconds, for a command line that may not need it
+
     if arguments is None:
         started_here = Path(sys.argv[0]).parts[-3:] == ("monai", "bundle", "__main__.py")
         arguments = sys.argv[1:] if started_here else []
     if list(arguments[:1]) != ["run"]:
         return
-    options = _options(arguments)
+    options = options_of(arguments)
     given = DefaultParseValue(options.get("config_file", "[]"))
     files = [given] if isinstance(given, str) else list(given)
     if not files:
         return  # they stand in an args_file, which monai.bundle reads
-    known = {*ConfigParser.load_config_files(files), *inspect.signature(monai.bundle.run).parameters}
+    known = {*monai.bundle.ConfigParser.load_config_files(files), *inspect.signature(monai.bundle.run).parameters}
+    refuse_unknown(options, known, ", ".join(Path(file).name for file in files))
+
+
+def refuse_unknown(options: Iterable[str], known: Collection[str], where: str) -> None:
+    """Raises a ValueError at the first option, given without dashes, that is not known; ``no`` may stand before one that is."""
     for name in options:
-        if name.removeprefix("no") not in known and name not in known:
-            where = ", ".join(Path(file).name for file in files)
+        if name not in known and name.removeprefix("no") not in known:
             raise ValueError(f"option --{name}: nothing of that name in {where}; {suggestion(name, known, '--')}")
 
 
@@ -58,7 +62,7 @@ def suggestion(name: str, known: Collection[str], prefix: str = "") -> str:
     return f"did you mean {' or '.join(near)}?" if near else "docs/configuration.md lists them."
 
 
-def _options(arguments: Sequence[str]) -> dict[str, str]:
+def options_of(arguments: Sequence[str]) -> dict[str, str]:
     """Gives the options of a command line, without what follows ``#`` or ``::`` in a name, and their values as text."""
     found: dict[str, str] = {}
     for place, argument in enumerate(arguments):

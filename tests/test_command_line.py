@@ -132,3 +132,8 @@ def test_a_folder_named_like_a_number_is_a_folder(scans: Path, monkeypatch: pyte
     monkeypatch.chdir(scans.parent)
     assert _run("prepare", "--folder", "2024", "--output", "2025") == 0
     assert Path("2025/datalist.json").is_file()
+
+
+def test_a_misspelt_option_is_told_before_anything_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("prepare", "--folder", tmp_path, "--ouput", tmp_path / "store", "--nopseudonyms") == 1
+    assert capsys.readouterr().err == "error: option --ouput: nothing of that name in prepare --help; did you mean --output?\n"
