@@ -83,8 +83,9 @@ def build_datalist(
         raise ValueError(f"pattern={pattern!r}: expected a glob below the folder, such as '*/ct.nii.gz'.")
     root = str(dataset_dir) if is_url(dataset_dir) else str(Path(dataset_dir))
     if section == "all" and not is_url(root) and volume_suffix(root) and Path(root).is_file():
-        file = Path(root)
-        return Rows([_row_of(root, {"image": file.name})], str(file.parent))
+        file = Path(root).absolute()
+        top = file.parent.parent  # the folder's name stays in the scan's: many an archive calls every file ct.nii.gz
+        return Rows([_row_of(str(top), {"image": file.relative_to(top).as_posix()})], str(top))
     text = _datalist_text(root)
     if text is None:
         lists = {"training": _found(Path(root), pattern, section), "validation": [], "test": []}
@@ -105,7 +106,7 @@ def build_datalist(
         )
     if section == "test" and not lists["test"]:
         _refuse(
-            "NO_VOLUME", _listed(root), "no scan for the test", 'a list named "test"', "List scans there, or judge validation."
+            "NO_VOLUME", _listed(root), "no scan for the test", 'a list named "test"', "List scans there (`prepare` with a larger --test-share), or judge --section validation."
         )
     return Rows(itertools.chain.from_iterable(lists.values()) if section == "all" else lists[section], root)
 

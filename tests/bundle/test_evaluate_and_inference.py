@@ -144,7 +144,7 @@ def test_one_file_is_reconstructed_as_in_its_folder(
 ) -> None:
     run("inference", trained.settings, run_id="inference", dataset_dir=str(own_scans["slab"]), output_dir=str(tmp_path / "out"))
     (found,) = tmp_path.rglob("*.nii.gz")
-    assert found == tmp_path / "out" / "ct" / "ct_reconstruction.nii.gz"
+    assert found == tmp_path / "out" / "slab" / "ct" / "ct_reconstruction.nii.gz"
     of_folder = nib.load(inferred[0] / "slab" / "ct" / "ct_reconstruction.nii.gz")
     np.testing.assert_array_equal(np.asarray(nib.load(found).dataobj), np.asarray(of_folder.dataobj))
     assert len(list(found.parent.iterdir())) == 3

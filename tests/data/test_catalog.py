@@ -53,13 +53,14 @@ def test_a_folder_that_is_none_is_refused(tmp_path):
 
 
 def test_one_file_is_all_there_is_but_nothing_to_split(tmp_path, monkeypatch):
-    _touch(tmp_path, "a.nii.gz", "b.nii.gz")
-    (row,) = build_datalist(tmp_path / "a.nii.gz", "all")
-    assert row == {"image": str(tmp_path / "a.nii.gz"), "case_id": "a"}
-    monkeypatch.chdir(tmp_path)
-    assert _ids(build_datalist("b.nii.gz", "all")) == ["b"]
+    # It keeps its folder's name: results of the second patient's ct must not take the place of the first one's.
+    _touch(tmp_path, "p1/ct.nii.gz", "p2/ct.nii.gz")
+    (row,) = build_datalist(tmp_path / "p1/ct.nii.gz", "all")
+    assert row == {"image": str(tmp_path / "p1/ct.nii.gz"), "case_id": "p1/ct"}
+    monkeypatch.chdir(tmp_path / "p2")
+    assert _ids(build_datalist("ct.nii.gz", "all")) == ["p2/ct"]
     with pytest.raises(BadVolume, match="NOT_A_FOLDER"):
-        build_datalist(tmp_path / "a.nii.gz", "training")
+        build_datalist(tmp_path / "p1/ct.nii.gz", "training")
 
 
 @pytest.mark.parametrize(("val_scans", "count"), [(0.1, 3), (0.11, 4), (0.001, 1), (5, 5), (29, 29)])
