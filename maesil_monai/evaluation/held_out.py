@@ -73,7 +73,7 @@ def held_out_superpatches(
             fault = bad_volume_behind(error)
             if fault is None:
                 raise
-            logger.error("validation scan refused: %s", fault)
+            logger.error("scan to be judged refused: %s Or leave it out; `python -m maesil_monai check` judges all.", fault)
             bad.append(fault)
             continue
         places = np.random.default_rng([seed, 1, scan]).permutation(places).tolist()

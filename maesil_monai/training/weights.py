@@ -16,7 +16,7 @@ from ignite.engine import Engine, Events
 from maesil_monai.training.checkpoints import BadCheckpoint, verify_checkpoint
 from maesil_monai.training.distributed import unwrap
 
-SHOWN_NAMES = 8  # of each kind in a message
+SHOWN_NAMES = 3  # of each kind in a message
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,8 @@ def init_weights(network: torch.nn.Module, path: str | Path) -> Coverage:
         wrong_shape=tuple(name for name in common if name not in fitting),
     )
     if not fitting:
-        raise BadCheckpoint(path, str(coverage), f"weights of a {type(target).__name__}", "Use weights of the same architecture.")
+        cure = "Use weights of the same architecture, or the settings they were trained with (settings.json beside them)."
+        raise BadCheckpoint(path, str(coverage), f"weights of a {type(target).__name__}", cure)
     target.load_state_dict(fitting, strict=False)
     (logger.info if len(fitting) == len(own) == len(weights) else logger.warning)("weights of %s: %s", path, coverage)
     return coverage
