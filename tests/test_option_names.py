@@ -21,7 +21,9 @@ def call(*options: str, files: str = TRAIN) -> None:
 def test_options_that_some_file_knows_or_that_are_monais_own_pass(tmp_path: Path) -> None:
     overlay = tmp_path / "overlay.json"
     overlay.write_text(json.dumps({"my_key": 1}))
-    call("--max_epochs", "3", "--network_def#position", "sincos_mae", "--train#sampler#seed=1", "--noamp", "--meta_file", "m.json")
+    call(
+        "--max_epochs", "3", "--network_def#position", "sincos_mae", "--train#sampler#seed=1", "--noamp", "--meta_file", "m.json"
+    )
     call("--max-epochs=3", "--my_key", "2", files=f"['{TRAIN}','{overlay}']")
     check_option_names(["run", "--args_file", "args.json"])
     check_option_names(["download", "--nonsense", "1"])

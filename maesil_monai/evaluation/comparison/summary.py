@@ -63,7 +63,7 @@ def write_results(folder: Path, plan: Mapping[str, Any], bundle: BundleFiles, sp
         "versions": versions(),
         "hardware": hardware(),
         "test_uses": len((folder / "test_uses.jsonl").read_text().splitlines()),
-        "hours": round(sum(found.extras["seconds"] for found in scores) / 3600 + sum(map(_minutes, runs)) / 60, 2),
+        "hours": round(sum(found.extras["seconds"] for found in scores) / 3600 + sum(map(_minutes, runs)) / 60, 4),
     }
     file = write_json(folder / RESULTS_NAME, content)
     return [file, *write_report(folder)]

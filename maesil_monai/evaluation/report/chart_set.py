@@ -12,7 +12,7 @@ from typing import Any
 from maesil_monai.evaluation.report.charts import IntervalRow, Panel, Points, forest, panels
 from maesil_monai.evaluation.report.results import Results
 from maesil_monai.evaluation.report.systems import BASELINES, GROUPS, MAESIL, METRICS, System
-from maesil_monai.evaluation.report.verdict import JUDGED, interval_text, quantity_words
+from maesil_monai.evaluation.report.wording import JUDGED, interval_text, noun, quantity_words
 
 
 def training_curves(results: Results) -> str:
@@ -40,7 +40,7 @@ def training_curves(results: Results) -> str:
         if len(runs[system]) > 1:
             lines += [("seed", points) for points in runs[system]]
         lines.append(("own", _mean_line(runs[system])))
-        told = f"{len(ends)} runs; PSNR at the end {', '.join(f'{end:.2f}' for end in ends)} dB."
+        told = f"{len(ends)} {noun(len(ends), 'run')}; PSNR at the end {', '.join(f'{end:.2f}' for end in ends)} dB."
         judged_so = not on_validation and system.training_rule == results.rule and results.shares_superpatches(system)
         crossed = (levels[system] or (fallback if judged_so else {})) if inpaints else {}
         shown[system.group].append(Panel(system.label, lines, crossed, told))

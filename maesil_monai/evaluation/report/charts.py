@@ -11,6 +11,7 @@ from maesil_monai.evaluation.report.svg import Scale, circle, escape, line, poly
 Points = Sequence[tuple[float, float]]
 PANEL_WIDTH, PANEL_HEIGHT = 280, 190
 PLOT_WIDTH, ROW_HEIGHT = 250, 24
+DIGIT_WIDTH = 7
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,8 @@ def bars(title: str, rows: Sequence[BarRow], unit: str, decimals: int = 2) -> st
     height = bottom + 34
     values = [value for row in rows for value in (*(value for _, value in row.bars), row.mark or 0.0)]
     names = _name_width([row.name for row in rows])
-    x = Scale(0.0, 1.14 * max([*values, 1e-9]), names + 6, names + PLOT_WIDTH - 12)
+    widest = max((len(f"{value:.{decimals}f}") for row in rows for _, value in row.bars), default=0)
+    x = Scale(0.0, max([*values, 1e-9]), names + 6, names + PLOT_WIDTH - 8 - DIGIT_WIDTH * widest)
     parts, upper = [], 8.0
     for tick in ticks(x.low, x.high, 5):
         parts += [line(x(tick), 4, x(tick), bottom, "grid"), text(x(tick), bottom + 14, tick_text(tick), "middle")]
@@ -135,13 +137,26 @@ def bars(title: str, rows: Sequence[BarRow], unit: str, decimals: int = 2) -> st
         for number, (style, value) in enumerate(row.bars):
             y = upper + thick * number
             parts.append(rectangle(x.start, y, x(value) - x.start, thick - 1, style, f"{row.name}: {value:.{decimals}f}"))
-            parts.append(text(x(value) + 4, y + 9, f"{value:.{decimals}f}", style="value"))
+            words = f"{value:.{decimals}f}"
+            parts.append(text(_beside(x(value), None if row.mark is None else x(row.mark), words), y + 9, words, style="value"))
         if row.mark is not None:
             parts.append(line(x(row.mark), upper - 3, x(row.mark), upper + tall - gap + 2, "truth"))
         upper += tall
     parts.append(text((x.start + x.stop) / 2, height - 4, unit, "middle", "unit"))
     told = "; ".join(f"{row.name} " + ", ".join(f"{value:.{decimals}f}" for _, value in row.bars) for row in rows)
     return svg(names + PLOT_WIDTH, height, title, told, parts)
+
+
+def _beside(end: float, mark: float | None, words: str) -> float:
+    """Places a value behind its bar's end; behind the mark where that would be drawn through it.
+
+    Example:
+        >>> [_beside(100.0, mark, "0.97") for mark in (None, 90.0, 110.0, 140.0)]
+        [104.0, 104.0, 114.0, 104.0]
+    """
+    start = end + 4
+    crosses = mark is not None and start - 4 < mark < start + DIGIT_WIDTH * len(words) + 4
+    return mark + 4 if crosses and mark is not None else start
 
 
 def _name_width(names: Sequence[str]) -> float:

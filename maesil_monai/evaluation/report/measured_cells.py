@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from maesil_monai.evaluation.report.results import HEADLINE_REGION, Measured, Results
 from maesil_monai.evaluation.report.systems import Metric, System
 from maesil_monai.evaluation.report.tables import Cell, Row
-from maesil_monai.evaluation.report.verdict import interval_text
+from maesil_monai.evaluation.report.wording import interval_text, noun
 
 NO_ROW, NOT_MEASURED = "-", "not measured"
 APART_MARK = "*"
@@ -87,4 +87,4 @@ def _nothing(results: Results, metric: Metric, value: Measured, region: str) -> 
     count = value.num_undefined
     if results.why_not(metric.key, region) and not (count and results.is_measured(metric.key)):
         return NOT_MEASURED
-    return f"not finite ({count} {'patient' if count == 1 else 'patients'})" if count else "not defined"
+    return f"not finite ({count} {noun(count, 'patient')})" if count else "not defined"

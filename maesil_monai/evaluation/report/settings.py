@@ -8,6 +8,7 @@ from typing import Any
 
 from maesil_monai.evaluation.report.results import UNIFIED, Results
 from maesil_monai.evaluation.report.tables import Cell, Row, Table
+from maesil_monai.evaluation.report.wording import noun
 
 COMMANDS = "commands"
 
@@ -16,18 +17,20 @@ def tiles(results: Results) -> list[tuple[str, str]]:
     """Gives what stands large at the top: ``(number, words)``."""
     collections = [dataset for dataset in results.datasets if dataset != UNIFIED]
     settings = results.settings
-    found = [
-        (str(sum(results.num_patients(dataset) for dataset in collections) or results.num_patients(UNIFIED)), "test patients"),
-        (str(len(collections)), "collection" if len(collections) == 1 else "collections"),
-        (str(len(results.of_group("inpainting", "whole"))), "trained models"),
-        (str(len(results.of_group("baseline"))), "baselines that learn nothing"),
-        (str(len(results.seeds)), "seed" if len(results.seeds) == 1 else "seeds"),
-    ]
+    num_patients = sum(results.num_patients(dataset) for dataset in collections) or results.num_patients(UNIFIED)
+    counts = (
+        (num_patients, "test patient", "test patients"),
+        (len(collections), "collection", "collections"),
+        (len(results.of_group("inpainting", "whole")), "trained model", "trained models"),
+        (len(results.of_group("baseline")), "baseline that learns nothing", "baselines that learn nothing"),
+        (len(results.seeds), "seed", "seeds"),
+    )
+    found = [(str(count), noun(count, one, many)) for count, one, many in counts]
     for key, words in (("superpatch_size", "voxels a superpatch"), ("patch_size", "voxels a patch")):
         if settings.get(key) is not None:
             found.append((_sizes(settings[key]), words))
     hours = results.content.get("hours")
-    return [*found, (f"{hours:.1f}", "hours in all")] if isinstance(hours, (int, float)) else found
+    return [*found, _duration(hours)] if isinstance(hours, (int, float)) else found
 
 
 def how(results: Results) -> str:
@@ -135,6 +138,19 @@ def _table(title: str, head: Sequence[str], lines: Iterable[Sequence[str]]) -> s
     if not rows:
         return ""
     return f"<details><summary>{html.escape(title)}</summary>{Table(title, head, rows).html()}</details>"
+
+
+def _duration(hours: float) -> tuple[str, str]:
+    """Tells a time in hours, or in minutes where it is less than one.
+
+    Example:
+        >>> [" ".join(_duration(hours)) for hours in (5.51, 0.999, 0.28, 0.02, 0.0)]
+        ['5.5 hours in all', '1.0 hours in all', '17 minutes in all', '1 minute in all', '< 1 minute in all']
+    """
+    minutes = round(60 * hours)
+    if minutes >= 60:
+        return f"{hours:.1f}", "hours in all"
+    return (str(minutes), f"{noun(minutes, 'minute')} in all") if minutes else ("< 1", "minute in all")
 
 
 def _sizes(size: Any) -> str:

@@ -80,9 +80,8 @@ class Table:
         lines = []
         for row in self.rows:
             if row.group:
-                lines.append(
-                    f'<tr class="group"><th scope="rowgroup" colspan="{len(self.head)}">{html.escape(row.group)}</th></tr>'
-                )
+                heading = f'<th scope="rowgroup" colspan="{len(self.head)}"><span>{html.escape(row.group)}</span></th>'
+                lines.append(f'<tr class="group">{heading}</tr>')
             mark = f' class="{row.mark}"' if row.mark else ""
             name, *others = row.cells
             cells = f'<th scope="row">{_html_cell(name)}</th>' + "".join(
@@ -133,8 +132,11 @@ def _html_cell(cell: Cell) -> str:
     if cell.words:
         text += f'<small class="words">{html.escape(cell.words)}</small>'
     if cell.difference:
-        mark = {1: ' class="good"', -1: ' class="bad"'}.get(cell.sign, "")
-        text += f"<small{mark}>&Delta; {html.escape(cell.difference)}</small>"
+        # In two parts, between which the line may break: so the table fits a narrower page.
+        difference, _, interval = cell.difference.partition(" ")
+        mark = {1: " good", -1: " bad"}.get(cell.sign, "")
+        parts = "".join(f" <span>{html.escape(part)}</span>" for part in (f"\u0394 {difference}", interval) if part)
+        text += f'<small class="parts{mark}">{parts.lstrip()}</small>'
     return text
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from maesil_monai.evaluation.report.measured_cells import NO_ROW, apart_notes, name_cell, reasons, value_cell
 from maesil_monai.evaluation.report.results import HEADLINE_REGION, UNIFIED, Results
 from maesil_monai.evaluation.report.settings import patch_sizes
+from maesil_monai.evaluation.report.standing import best_baseline, best_of, lost_metrics
 from maesil_monai.evaluation.report.systems import (
     GROUPS,
     MAESIL,
@@ -23,7 +24,7 @@ from maesil_monai.evaluation.report.systems import (
     System,
 )
 from maesil_monai.evaluation.report.tables import Cell, Row, Table
-from maesil_monai.evaluation.report.verdict import ALL_HIDDEN, RANKED, best_baseline, best_of, lost_metrics
+from maesil_monai.evaluation.report.wording import ALL_HIDDEN, RANKED
 
 _PAPER_REGIONS = ("pasted", "full", "hidden")
 _PAPER_NOTE = (
