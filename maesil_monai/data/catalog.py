@@ -106,7 +106,11 @@ def build_datalist(
         )
     if section == "test" and not lists["test"]:
         _refuse(
-            "NO_VOLUME", _listed(root), "no scan for the test", 'a list named "test"', "List scans there (`prepare` with a larger --test-share), or judge --section validation."
+            "NO_VOLUME",
+            _listed(root),
+            "no scan for the test",
+            'a list named "test"',
+            "List scans there (`prepare` with a larger --test-share), or judge --section validation.",
         )
     return Rows(itertools.chain.from_iterable(lists.values()) if section == "all" else lists[section], root)
 
