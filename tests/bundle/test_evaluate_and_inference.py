@@ -148,3 +148,13 @@ def test_one_file_is_reconstructed_as_in_its_folder(
     of_folder = nib.load(inferred[0] / "slab" / "ct" / "ct_reconstruction.nii.gz")
     np.testing.assert_array_equal(np.asarray(nib.load(found).dataobj), np.asarray(of_folder.dataobj))
     assert len(list(found.parent.iterdir())) == 3
+
+
+def test_scans_of_the_training_are_not_judged_without_a_warning(
+    trained: Trained, scan_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for section, is_warned in (("training", True), ("validation", False)):
+        caplog.clear()
+        keys = {"section": section, "output_dir": str(tmp_path / section), "num_panels": 0, "num_workers": 0}
+        run("evaluate", trained.settings, run_id="evaluating", dataset_dir=str(scan_folder), val_superpatches=1, **keys)
+        assert ("this network was trained on" in caplog.text) is is_warned

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from ignite.engine import Engine
 
 from maesil_monai.__main__ import main
 from maesil_monai.data.prepare import prepare
@@ -23,6 +24,7 @@ from maesil_monai.evaluation.comparison.pipeline import Pipeline, Split
 from maesil_monai.evaluation.comparison.scores import Scores
 from maesil_monai.evaluation.comparison.scoring import CONSTANTS_HU
 from maesil_monai.phantom.layouts import write_layouts
+from maesil_monai.training.trained_on import TrainedOn
 
 SYSTEMS = ("maesil", "mae", "hi_end_mae", "medmae", "ae", "vae", "vqvae")
 TRIVIAL = ("mean_of_visible", "interpolate_axial", "nearest_visible_patch", "mean_training_volume")
@@ -251,6 +253,11 @@ def test_weights_are_judged_without_training_and_those_of_another_model_are_refu
     of_normalised.with_name("settings.json").write_text(json.dumps({"normalise_patches": True}))
     message = _refused(of_normalised, capsys, store, tmp_path / "wrong_targets", overlay, checkpoints=f"maesil={of_normalised}")
     assert "have no PSNR" in message
+    tested = json.loads((store / "datalist.json").read_text())["test"]
+    TrainedOn(of_normalised.parent, [*tested[1:3], {"case_id": "elsewhere"}])(Engine(lambda engine, batch: None))
+    of_normalised.with_name("settings.json").unlink()
+    message = _refused(of_normalised, capsys, store, tmp_path / "seen", overlay, checkpoints=f"maesil={of_normalised}")
+    assert f"trained on 2 of the {len(tested)} scans to be judged ({tested[1]['case_id']} ...)" in message
 
 
 def _refused(weights: Path, capsys: Any, store: Path, output: Path, overlay: Path, **options: Any) -> str:

@@ -17,7 +17,7 @@ from maesil_monai.evaluation.comparison.figures import FigureCases, FigureRecord
 from maesil_monai.evaluation.comparison.locks import alone
 from maesil_monai.evaluation.comparison.measures import Measures
 from maesil_monai.evaluation.comparison.network_facts import latent_use, network_facts, reset_latent_use
-from maesil_monai.evaluation.comparison.own_settings import preset_of
+from maesil_monai.evaluation.comparison.own_settings import preset_of, refuse_seen
 from maesil_monai.evaluation.comparison.pipeline import SIZE_KEYS, Pipeline, Split
 from maesil_monai.evaluation.comparison.scores import Scores
 from maesil_monai.evaluation.comparison.scoring import (
@@ -91,7 +91,7 @@ class Judge:
         """Judges the weights of a run.
 
         Raises:
-            BadCheckpoint: if they are of another model.
+            BadCheckpoint: if they are of another model, or have learnt from patients that are judged.
             ValueError: if the test split was used for this run with other weights.
         """
         with alone(self.folder, f"scores of {entry}-seed{seed}"):
@@ -107,6 +107,7 @@ class Judge:
                 logger.info("%s is judged already under %s", name, rule)
                 continue
             pipeline = Pipeline(self.bundle, entry, self.split, rule, preset)
+            refuse_seen(checkpoint, entry, pipeline.scans)
             network = pipeline.network(checkpoint)
             predictor = network_predictor(network, pipeline.inferer, pipeline.device)
             who = {"model": entry.label, "training_rule": entry.rule, "seed": seed}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from maesil_monai.evaluation.comparison.bundle_files import BundleFiles
 from maesil_monai.evaluation.comparison.entry import Entry
 from maesil_monai.training.checkpoints import BadCheckpoint
 from maesil_monai.training.settings_overlay import OVERLAY_NAME
+from maesil_monai.training.trained_on import seen_scans
 
 # What names and shapes of weights do not tell, or not in words that help.
 COMPARED_KEYS = (
@@ -48,6 +49,19 @@ def preset_of(checkpoint: Path, entry: Entry, bundle: BundleFiles) -> str | None
         )
         raise BadCheckpoint(checkpoint, f"weights of a run with {found} ({file.name})", f"{entry} with {wanted}", cure)
     return None if "preset" not in own else str(own["preset"])
+
+
+def refuse_seen(checkpoint: Path, entry: Entry, scans: Sequence[Mapping[str, Any]]) -> None:
+    """Refuses weights that have learnt from patients of the scans that are judged, as far as their run's folder tells.
+
+    Raises:
+        BadCheckpoint: with how many, and one of them.
+    """
+    seen = seen_scans(checkpoint, scans)
+    if seen:
+        found = f"weights that were trained on {len(seen)} of the {len(scans)} scans to be judged ({seen[0]} ...)"
+        cure = "Train them on this store's training scans (--train), or judge them on scans that they have not seen."
+        raise BadCheckpoint(checkpoint, found, f"{entry} of which all judged patients were kept away", cure)
 
 
 def _is_same(found: Any, expected: Any) -> bool:
