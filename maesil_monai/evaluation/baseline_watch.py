@@ -72,6 +72,8 @@ class BaselineWatch:
     def baselines(self) -> BaselineResults:
         """The baselines' results, measured on first use where a function was given."""
         if self._baselines is None:
+            if callable(self._given):
+                logger.info("measuring the baselines on the held-out scans, once; at 512^3 on few cores this takes minutes")
             self._baselines = self._given() if callable(self._given) else self._given
         return self._baselines
 

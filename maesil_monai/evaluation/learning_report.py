@@ -101,8 +101,23 @@ class LearningReport:
     def _finish(self, engine: Engine) -> None:
         if idist.get_rank() == 0 and self.rows and self.watch.is_measured:
             logger.info("Reconstruction of hidden voxels on the held-out scans\n%s", self.table())
+            self._say_where_it_stands()
             logger.info("Panels: %s  Curve: %s", self.folder / "panels", self.folder / "learning_curve.png")
             logger.info("TensorBoard: tensorboard --logdir %s", self.folder)
+
+    def _say_where_it_stands(self) -> None:
+        """Says so when what the run ends with is no better than a baseline, which an unknowing reader of the table may miss."""
+        values = [baseline[self.metric] for baseline in self.watch.baselines.values()]
+        best = max((value for value in values if not math.isnan(value)), default=-math.inf)
+        last = self.rows[-1]
+        if not last[self.metric] > best:
+            logger.warning(
+                "After %d superpatches the network is not past the best baseline (%.2f against %.2f dB): train longer, from the "
+                "last checkpoint (--ckpt last with a larger max_epochs and time_limit_minutes) or anew.",
+                last["superpatches"],
+                last[self.metric],
+                best,
+            )
 
     def table(self) -> str:
         """Gives the table: the baselines, and the network at its first and its last validation."""

@@ -134,3 +134,14 @@ def test_other_processes_keep_the_rows_and_write_nothing(tmp_path: Path, monkeyp
     run.trainer.fire_event(Events.COMPLETED)
     assert len(run.report.rows) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("reached", "is_told"), [(9.25, True), (9.3, False), (math.nan, True)])
+def test_a_run_that_ends_without_passing_the_best_baseline_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, reached: float, is_told: bool
+) -> None:
+    run = Run(tmp_path)
+    run.validate(0, 20.0)
+    run.validate(3, reached)
+    run.trainer.fire_event(Events.COMPLETED)
+    assert ("After 24 superpatches the network is not past the best baseline" in caplog.text) is is_told
