@@ -70,7 +70,7 @@ def test_epochs_and_warnings_are_shown_as_they_come_and_the_rest_is_in_the_log(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     lines = [
-        "INFO epoch 1, 0.1 min: 9 dB",
+        "16:23:12 INFO epoch 1, 0.1 min: 9 dB",
         "WARNING slow",
         "WARNING - Not all config files are in a",
         "INFO batch 3",
@@ -80,7 +80,7 @@ def test_epochs_and_warnings_are_shown_as_they_come_and_the_rest_is_in_the_log(
     with caplog.at_level("INFO"), pytest.raises(ChildProcessError) as caught:
         trainer.train(Entry.parse("mae@random"), 0)
     shown = [message.removeprefix("mae@random: ") for message in caplog.messages if message.startswith("mae@random: ")]
-    assert shown == [lines[0], lines[1], lines[4]]
+    assert shown == ["epoch 1, 0.1 min: 9 dB", lines[1], lines[4]]
     assert Path(caught.value.filename).read_text().splitlines() == lines
 
 

@@ -30,6 +30,8 @@ WANTED_NAME = "wanted.json"
 # MONAI warns that the overlays of the models lie in a folder below train.json's, which they do.
 _PROGRESS = re.compile(r"^(?!.*Not all config files are in )(.*epoch \d+, .* min:|.*WARNING|.*ERROR|error:)")
 
+_STAMP = re.compile(r"^\d\d:\d\d:\d\d (INFO )?")  # ours stands in front
+
 
 class Diverged(ChildProcessError):
     """The loss or a gradient was not finite."""
@@ -112,7 +114,7 @@ def _call(command: Sequence[str], log: Path, name: str) -> None:
                 file.flush()
                 last = line.strip() or last
                 if _PROGRESS.search(line):
-                    logger.info("%s: %s", name, line.strip())
+                    logger.info("%s: %s", name, _STAMP.sub("", line.strip()))
         except BaseException:
             process.terminate()
             file.writelines(process.stdout)  # it saves itself and leaves; a closed pipe would break it off
