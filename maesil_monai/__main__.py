@@ -6,6 +6,7 @@ import inspect
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -209,12 +210,10 @@ def compare(
         figures=figures,
         command=_command(),
     )
-    before = signal.signal(signal.SIGTERM, _leave)  # which ends and awaits the training that is under way
-    try:
-        for written in compare_systems(request, files):
-            print(f"Wrote {written}")
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _leave)  # which ends and awaits the training that is under way
+    for written in compare_systems(request, files):
+        print(f"Wrote {written}")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -228,7 +227,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         if words and words[0] in commands:
             known = {*inspect.signature(commands[words[0]]).parameters, "help"}
-            refuse_unknown(options_of(words), known, f"{words[0]} --help")
+            page = f"{words[0]} --help"
+            refuse_unknown(options_of(words), known, page, f"`python -m maesil_monai {page}` lists them.")
         fire.Fire(commands, command=arguments, name="maesil_monai")
     except Exception as error:
         from maesil_monai.plain_errors import clear_error

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from fire.parser import DefaultParseValue
+
+# What monai.bundle reads from a configuration although nothing refers to it.
+OF_MONAI = ("imports", "_meta_")
+_OPTION = re.compile(r"--?[A-Za-z_]")
 
 
 def check_option_names(arguments: Sequence[str] | None = None) -> None:
@@ -29,6 +35,7 @@ def check_option_names(arguments: Sequence[str] | None = None) -> None:
         ValueError: option --max_epoch: nothing of that name in train.json; did you mean --max_epochs?
     """
     import monai.bundle  # seconds, for a command line that may not need it
+    from monai.bundle.utils import DEFAULT_MLFLOW_SETTINGS
 
     if arguments is None:
         started_here = Path(sys.argv[0]).parts[-3:] == ("monai", "bundle", "__main__.py")
@@ -36,38 +43,75 @@ def check_option_names(arguments: Sequence[str] | None = None) -> None:
     if list(arguments[:1]) != ["run"]:
         return
     options = options_of(arguments)
-    given = DefaultParseValue(options.get("config_file", "[]"))
+    defaults: Mapping[str, Any] = {}
+    if options.get("args_file"):
+        defaults = monai.bundle.ConfigParser.load_config_file(options["args_file"])
+    given = DefaultParseValue(options["config_file"]) if options.get("config_file") else defaults.get("config_file", [])
     files = [given] if isinstance(given, str) else list(given)
     if not files:
-        return  # they stand in an args_file, which monai.bundle reads
+        return  # they are given in a way that is not looked into, such as by place
     known = {*monai.bundle.ConfigParser.load_config_files(files), *inspect.signature(monai.bundle.run).parameters}
-    refuse_unknown(options, known, ", ".join(Path(file).name for file in files))
+    known |= {*OF_MONAI, *defaults, *_references([*options.values(), *map(str, defaults.values())])}
+    if "tracking" in options or "tracking" in defaults:
+        tracked: Any = DEFAULT_MLFLOW_SETTINGS["configs"]
+        known |= set(tracked)
+    refuse_unknown(options, known, ", ".join(Path(file).name for file in files), "docs/configuration.md lists them.")
 
 
-def refuse_unknown(options: Iterable[str], known: Collection[str], where: str) -> None:
-    """Raises a ValueError at the first option, given without dashes, that is not known; ``no`` may stand before one that is."""
-    for name in options:
-        if name not in known and name.removeprefix("no") not in known:
-            raise ValueError(f"option --{name}: nothing of that name in {where}; {suggestion(name, known, '--')}")
+def refuse_unknown(options: Mapping[str, str], known: Collection[str], where: str, listed: str) -> None:
+    """Raises a ValueError at the first option that is not known.
+
+    Args:
+        options: as from :func:`options_of`.
+        known: the names there are.
+        where: what they stand in.
+        listed: a sentence that says where all are told, for names that resemble none.
+    """
+    for name, value in options.items():
+        # fire takes the "no" off every option without a value, and makes it False.
+        read = name.removeprefix("no") if not value else name
+        if read in known or len(name) == 1:
+            continue
+        if name in known:
+            raise ValueError(f"option --{name} without a value would be taken for 'no {read}': write --{name} True.")
+        raise ValueError(f"option --{name}: nothing of that name in {where}; {suggestion(name, known, listed, '--')}")
 
 
-def suggestion(name: str, known: Collection[str], prefix: str = "") -> str:
-    """Says which known names a misspelt one may have been meant for, or where they are listed.
+def suggestion(name: str, known: Iterable[str], listed: str, prefix: str = "") -> str:
+    """Says which known names a misspelt one may have been meant for, or else where they are listed.
 
     Example:
-        >>> suggestion("presett", ["preset", "decoder"])
+        >>> suggestion("presett", ["preset", "decoder"], "README.md lists them.")
         'did you mean preset?'
     """
-    near = [f"{prefix}{match}" for match in get_close_matches(name, known)]
-    return f"did you mean {' or '.join(near)}?" if near else "docs/configuration.md lists them."
+    near = [f"{prefix}{match}" for match in get_close_matches(name, list(known))]
+    return f"did you mean {' or '.join(near)}?" if near else listed
+
+
+def head_of(key: str) -> str:
+    """Gives the top-level name of a key of a configuration: without ``+`` before it and ``#`` or ``::`` after it.
+
+    Example:
+        >>> head_of("+network_def::position"), head_of("device#name")
+        ('network_def', 'device')
+    """
+    return key.removeprefix("+").replace("::", "#").partition("#")[0]
 
 
 def options_of(arguments: Sequence[str]) -> dict[str, str]:
-    """Gives the options of a command line, without what follows ``#`` or ``::`` in a name, and their values as text."""
+    """Gives the top-level names of a command line's options, as fire reads them, and their values as text, empty for none."""
+    words = list(arguments)
+    if "--" in words:
+        words = words[: len(words) - 1 - words[::-1].index("--")]  # fire's own options follow the last one
     found: dict[str, str] = {}
-    for place, argument in enumerate(arguments):
-        if argument.startswith("--") and argument != "--":
-            name, has_value, value = argument[2:].partition("=")
-            following = arguments[place + 1] if place + 1 < len(arguments) else ""
-            found[name.replace("::", "#").partition("#")[0].replace("-", "_")] = value if has_value else following
+    for place, word in enumerate(words):
+        if _OPTION.match(word):
+            name, has_value, value = word.lstrip("-").partition("=")
+            following = words[place + 1] if place + 1 < len(words) and not _OPTION.match(words[place + 1]) else ""
+            found[head_of(name).replace("-", "_")] = value if has_value else following
     return found
+
+
+def _references(values: Iterable[str]) -> set[str]:
+    """Finds the names that values refer to."""
+    return {name for value in values for name in re.findall(r"@(\w+)", value)}

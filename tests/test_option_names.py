@@ -22,11 +22,37 @@ def test_options_that_some_file_knows_or_that_are_monais_own_pass(tmp_path: Path
     overlay = tmp_path / "overlay.json"
     overlay.write_text(json.dumps({"my_key": 1}))
     call(
-        "--max_epochs", "3", "--network_def#position", "sincos_mae", "--train#sampler#seed=1", "--noamp", "--meta_file", "m.json"
+        "--max_epochs",
+        "3",
+        "--network_def#position",
+        "sincos_mae",
+        "--train::sampler::seed=1",
+        "--noamp",
+        "--meta_file",
+        "m.json",
     )
-    call("--max-epochs=3", "--my_key", "2", files=f"['{TRAIN}','{overlay}']")
-    check_option_names(["run", "--args_file", "args.json"])
+    call("--max-epochs=3", "-batch_size", "2", "--my_key", "-2", files=f"['{TRAIN}','{overlay}']")
+    call("--imports", "['$import glob']", "--_meta_#version", "3", "--my_root", "/data", "--dataset_dir", "$@my_root + '/x'")
+    call("--tracking", "mlflow", "--tracking_uri", "x", "--experiment_name", "y")
+    call("--amp", "False", "--", "--trace")
+    check_option_names(["run", "training", TRAIN, "--nonsense", "1"])
     check_option_names(["download", "--nonsense", "1"])
+
+
+def test_the_files_may_stand_in_an_args_file(tmp_path: Path) -> None:
+    args = tmp_path / "args.json"
+    args.write_text(json.dumps({"config_file": TRAIN, "my_root": "/data"}))
+    check_option_names(["run", "--args_file", str(args), "--my_root", "/other", "--max_epochs", "3"])
+    with pytest.raises(ValueError, match="max_epochs"):
+        check_option_names(["run", "--args_file", str(args), "--max_epoch", "3"])
+
+
+def test_a_yes_that_fire_would_take_for_a_no_is_refused() -> None:
+    with pytest.raises(ValueError, match="write --normalise_patches True"):
+        call("--normalise_patches")
+    call("--normalise_patches", "True")
+    with pytest.raises(ValueError, match="noamp"):
+        call("--noamp", "True")
 
 
 @pytest.mark.parametrize(
@@ -34,6 +60,7 @@ def test_options_that_some_file_knows_or_that_are_monais_own_pass(tmp_path: Path
     [
         ("--max_epoch", "--max_epoch: nothing of that name in train.json, quickstart.json; did you mean --max_epochs?"),
         ("--network_deff#position=x", "did you mean --network_def or "),
+        ("-max_epoch", "did you mean --max_epochs?"),
         ("--zzz", "docs/configuration.md lists them"),
     ],
 )
@@ -55,5 +82,7 @@ def test_a_misspelt_key_of_a_comparisons_overlay_is_refused(tmp_path: Path) -> N
     overlay.write_text(json.dumps({"preset": "tiny", "max_epoch": 1}))
     with pytest.raises(ValueError, match=r"small.json: max_epoch is no key of train.json; did you mean max_epochs\?"):
         BundleFiles.find("bundle", overlay)
-    overlay.write_text(json.dumps({"sides": [64], "superpatch_size": "@sides#0", "network_def#position": "learned"}))
+    overlay.write_text(json.dumps({"sides": [64], "superpatch_size": "@sides#0", "network_def::position": "learned"}))
+    assert BundleFiles.find("bundle", overlay).overlay == (overlay.resolve(),)
+    overlay.write_text(json.dumps({"+network_def": {"position": "learned"}, "imports": ["$import math"]}))
     assert BundleFiles.find("bundle", overlay).overlay == (overlay.resolve(),)

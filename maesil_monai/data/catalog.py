@@ -83,7 +83,7 @@ def build_datalist(
         raise ValueError(f"pattern={pattern!r}: expected a glob below the folder, such as '*/ct.nii.gz'.")
     root = str(dataset_dir) if is_url(dataset_dir) else str(Path(dataset_dir))
     if section == "all" and not is_url(root) and volume_suffix(root) and Path(root).is_file():
-        file = Path(root).absolute()
+        file = Path(os.path.abspath(root))  # noqa: PTH100 - links stay links
         top = file.parent.parent  # the folder's name stays in the scan's: many an archive calls every file ct.nii.gz
         return Rows([_row_of(str(top), {"image": file.relative_to(top).as_posix()})], str(top))
     text = _datalist_text(root)

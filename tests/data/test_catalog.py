@@ -58,7 +58,8 @@ def test_one_file_is_all_there_is_but_nothing_to_split(tmp_path, monkeypatch):
     (row,) = build_datalist(tmp_path / "p1/ct.nii.gz", "all")
     assert row == {"image": str(tmp_path / "p1/ct.nii.gz"), "case_id": "p1/ct"}
     monkeypatch.chdir(tmp_path / "p2")
-    assert _ids(build_datalist("ct.nii.gz", "all")) == ["p2/ct"]
+    for path in ("ct.nii.gz", "../p2/ct.nii.gz", "../p1/../p2/./ct.nii.gz"):
+        assert _ids(build_datalist(path, "all")) == ["p2/ct"]
     with pytest.raises(BadVolume, match="NOT_A_FOLDER"):
         build_datalist(tmp_path / "p1/ct.nii.gz", "training")
 

@@ -13,7 +13,7 @@ from monai.utils import OptionalImportError, optional_import
 
 import maesil_monai
 from maesil_monai.evaluation.comparison.entry import Entry
-from maesil_monai.option_names import suggestion
+from maesil_monai.option_names import OF_MONAI, head_of, suggestion
 
 # What a comparison sets itself, for all models alike, and what to do instead of changing it for one.
 SET_BY_COMPARISON = {
@@ -90,7 +90,7 @@ class BundleFiles:
             if key in SET_BY_COMPARISON:
                 raise ValueError(f"model {str(entry)!r}: {key} is the same for all models; {SET_BY_COMPARISON[key]}.")
             if key not in settings["settings"]:
-                cure = suggestion(key, settings["settings"])
+                cure = suggestion(key, settings["settings"], "docs/configuration.md lists the settings.")
                 raise ValueError(f"model {str(entry)!r}: {key} is no setting of train.json; {cure}")
         settings.update(entry.changes)
         if entry.rule is not None:
@@ -117,8 +117,9 @@ def _check_overlay(file: Path, train: Mapping[str, Any]) -> None:
     if not isinstance(content, dict):
         raise ValueError(f"{file}: found a {type(content).__name__}; expected an object, {{KEY: VALUE}}, as train.json is.")
     for key in content:
-        if key.partition("#")[0] not in train and f"@{key}" not in json.dumps(content):
-            raise ValueError(f"{file}: {key} is no key of train.json; {suggestion(key, train)}")
+        if head_of(key) not in (*train, *OF_MONAI) and f"@{key}" not in json.dumps(content):
+            cure = suggestion(head_of(key), train, "docs/configuration.md lists them.")
+            raise ValueError(f"{file}: {key} is no key of train.json; {cure}")
     refused = [key for key in ("seed", "leave_out") if key in content]
     refused += [key for key in ("time_limit_minutes",) if content.get(key) is not None]
     refused += [key for key in ("normalise_patches",) if content.get(key)]
