@@ -19,23 +19,25 @@ logger = logging.getLogger(__name__)
 
 
 class TrainedOn:
-    """Writes ``trained_on.json`` beside ``model.pt`` when a run starts: a hash for each patient of its training.
+    """Writes ``trained_on.json`` beside ``model.pt`` when a run starts: hashes of the patients and scans of its training.
 
-    A scan counts by its patient where the data list names one, else by its case name. A resumed run adds to what is there, for
-    its weights have seen both.
+    A scan counts by its voxels and its patient, where the data list names them (stores do), else by its case name. What the
+    weights a run starts from have seen counts too: those of the run it goes on with, or of ``init_weights``.
 
     Args:
         output_dir: the run's folder.
         data: the training's data list.
+        weights: files of weights or checkpoints that the run may start from; empty ones and words such as ``last`` do not count.
 
     Example:
         >>> TrainedOn("output", [{"case_id": "p1/ct"}, {"case_id": "p2/ct"}]).marks == {"3759a9010d3d", "01081d7e74e7"}
         True
     """
 
-    def __init__(self, output_dir: str | Path, data: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, output_dir: str | Path, data: Sequence[Mapping[str, Any]], weights: Sequence[str | Path] = ()) -> None:
         self.path = Path(output_dir) / TRAINED_ON_NAME
-        self.marks = {_mark_of(row) for row in data}
+        self.marks = set().union(*map(_marks_of, data))
+        self.weights = weights
 
     def attach(self, engine: Engine) -> None:
         """Follows a MONAI trainer."""
@@ -44,8 +46,9 @@ class TrainedOn:
 
     def __call__(self, engine: Engine) -> None:
         """Writes the file whole or not at all."""
-        earlier = _read(self.path) if engine.state.iteration else set()
-        write_whole(self.path, json.dumps(sorted(self.marks | earlier)) + "\n")
+        earlier = [self.path] if engine.state.iteration else []
+        earlier += [Path(file).with_name(TRAINED_ON_NAME) for file in self.weights if file and Path(file).is_file()]
+        write_whole(self.path, json.dumps(sorted(self.marks.union(*map(_read, earlier)))) + "\n")
 
 
 class SeenScans:
@@ -80,18 +83,22 @@ class SeenScans:
 def seen_scans(ckpt: str | Path, scans: Sequence[Mapping[str, Any]]) -> list[str]:
     """Gives the case names of scans whose patients the weights have learnt from, as ``trained_on.json`` beside them tells."""
     marks = _read(Path(ckpt).with_name(TRAINED_ON_NAME))
-    return [str(row["case_id"]) for row in scans if _mark_of(row) in marks] if marks else []
+    return [_name_of(row) for row in scans if _marks_of(row) & marks] if marks else []
 
 
-def _mark_of(row: Mapping[str, Any]) -> str:
-    """Hashes who a scan is of; patients of two collections may have one number."""
-    who = f"{row.get('dataset', '')}\n{row['patient_id']}" if row.get("patient_id") else str(row["case_id"])
-    return hashlib.sha256(who.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+def _marks_of(row: Mapping[str, Any]) -> set[str]:
+    """Hashes what tells a scan from others; a patient is the same in all collections, as everywhere in a data list."""
+    named = [f"{key} {row[key]}" for key in ("patient_id", "sha256") if row.get(key)]
+    return {hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12] for text in named or [_name_of(row)]}
+
+
+def _name_of(row: Mapping[str, Any]) -> str:
+    return str(row.get("case_id") or row["image"])
 
 
 def _read(file: Path) -> set[str]:
     """Reads the marks; a file that is missing or damaged has none, as the run does not depend on it."""
     try:
         return set(json.loads(file.read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError):
         return set()

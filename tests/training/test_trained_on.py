@@ -12,8 +12,8 @@ from ignite.engine import Engine
 from maesil_monai.training.trained_on import TRAINED_ON_NAME, SeenScans, TrainedOn, seen_scans
 
 TRAINING = [
-    {"case_id": "a/1", "patient_id": "7", "dataset": "a"},
-    {"case_id": "a/2", "patient_id": "8", "dataset": "a"},
+    {"case_id": "a/1", "patient_id": "7", "sha256": "voxels"},
+    {"case_id": "a/2", "patient_id": "8"},
     {"case_id": "loose"},
 ]
 
@@ -24,20 +24,30 @@ def weights(tmp_path: Path) -> Path:
     return tmp_path / "model.pt"
 
 
-def test_another_scan_of_a_patient_is_seen_and_the_same_number_elsewhere_is_not(weights: Path) -> None:
+def test_a_scan_is_known_by_its_patient_or_its_voxels_and_only_else_by_its_name(weights: Path) -> None:
     judged = [
-        {"case_id": "a/9", "patient_id": "8", "dataset": "a"},
-        {"case_id": "b/1", "patient_id": "8", "dataset": "b"},
+        {"case_id": "another scan", "patient_id": "8"},
+        {"case_id": "under another name", "patient_id": "9", "sha256": "voxels"},
         {"case_id": "loose"},
-        {"case_id": "a/1", "patient_id": "", "dataset": "a"},
+        {"case_id": "a/1", "patient_id": "10"},
+        {"image": "somewhere/ct.nii.gz"},
     ]
-    assert seen_scans(weights, judged) == ["a/9", "loose"]
+    assert seen_scans(weights, judged) == ["another scan", "under another name", "loose"]
 
 
 def test_the_file_names_nobody(weights: Path) -> None:
     content = json.loads(weights.with_name(TRAINED_ON_NAME).read_text())
-    assert len(content) == 3
+    assert len(content) == 4
     assert all(len(mark) == 12 and int(mark, 16) >= 0 for mark in content)
+
+
+@pytest.mark.parametrize("given", ["model.pt", "checkpoint_last.pt"])
+def test_a_run_inherits_what_the_weights_it_starts_from_have_seen(weights: Path, tmp_path: Path, given: str) -> None:
+    (weights.parent / given).touch()
+    (tmp_path / "next").mkdir()
+    starts = TrainedOn(tmp_path / "next", [{"case_id": "later"}], ["", "last", weights.parent / given])
+    starts(Engine(lambda engine, batch: None))
+    assert seen_scans(tmp_path / "next" / "model.pt", [*TRAINING, {"case_id": "later"}]) == ["a/1", "a/2", "loose", "later"]
 
 
 def test_a_resumed_run_adds_and_a_new_one_begins_anew(weights: Path) -> None:

@@ -162,7 +162,6 @@ class Run:
                 RunRecord(folder, {"width": width, "folder": str(folder)}, dataset.data, self.best, data_sha256="abc"),
                 self.checkpoint,
                 StopSignal(),
-                WorkerEnd(),
                 GradientGuard(1.0, folder),
                 self.schedule,
                 self.average,
@@ -170,6 +169,7 @@ class Run:
                 ProgressLine(2),
                 self.note,
                 *handlers,
+                WorkerEnd(),
             ],
         )
 

@@ -11,7 +11,7 @@ from maesil_monai.evaluation.comparison.bundle_files import BundleFiles
 from maesil_monai.evaluation.comparison.entry import Entry
 from maesil_monai.training.checkpoints import BadCheckpoint
 from maesil_monai.training.settings_overlay import OVERLAY_NAME
-from maesil_monai.training.trained_on import seen_scans
+from maesil_monai.training.trained_on import TRAINED_ON_NAME, seen_scans
 
 # What names and shapes of weights do not tell, or not in words that help.
 COMPARED_KEYS = (
@@ -60,7 +60,7 @@ def refuse_seen(checkpoint: Path, entry: Entry, scans: Sequence[Mapping[str, Any
     seen = seen_scans(checkpoint, scans)
     if seen:
         found = f"weights that were trained on {len(seen)} of the {len(scans)} scans to be judged ({seen[0]} ...)"
-        cure = "Train them on this store's training scans (--train), or judge them on scans that they have not seen."
+        cure = f"Train anew (--train), or judge other scans. Are only the names alike? Then remove {TRAINED_ON_NAME} beside it."
         raise BadCheckpoint(checkpoint, found, f"{entry} of which all judged patients were kept away", cure)
 
 
