@@ -21,7 +21,7 @@ else
 fi
 wanted="$extras $(pwd) $(cat setup.cfg pyproject.toml | cksum)"
 if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
-    if ! python -c 'import torch, monai' 2> /dev/null; then
+    if ! python -c 'import torch' 2> /dev/null; then
         echo "Installing PyTorch, MONAI and the rest: up to 3 GB to download and 7 GB on disk on Linux, because the standard"
         echo "PyTorch brings CUDA. Without a GPU, stop here (Ctrl-C) and install the CPU build of torch and torchvision into"
         echo "the environment first (about 200 MB, see pytorch.org); then run this script again."

@@ -19,8 +19,8 @@ from maesil_monai.training.batch_names import describe_batch
 Handler = Callable[[Workflow], None]
 Callback = Callable[[Workflow, "BaseException | None"], None]
 
-# The order among the last handlers of an event: save the run, close its records, leave the process.
-SAVE, CLOSE, LEAVE = 0, 1, 2
+# The order among the last handlers of an event: decide, save the run, close its records, leave the process.
+DECIDE, SAVE, CLOSE, LEAVE = 0, 1, 2, 3
 _LAST, _END = "_maesil_last_handlers", "_maesil_run_end"
 logger = logging.getLogger(__name__)
 
@@ -80,6 +80,9 @@ class _RunEnd:
         if self.in_epoch and not self.ended and isinstance(error, Exception):
             explain(engine, error)
         self.end(engine, error)
+        # ignite keeps the generator that has just failed, and the next run of the engine would end with it at once.
+        if hasattr(engine, "_internal_run_generator"):
+            engine._internal_run_generator = None
         raise error
 
     def end(self, engine: Workflow, error: BaseException | None) -> None:
@@ -97,7 +100,7 @@ def run_last(engine: Workflow, event: Events, handler: Handler, order: int) -> N
         engine: the engine.
         event: when.
         handler: called with the engine.
-        order: ``SAVE``, ``CLOSE`` or ``LEAVE``: the place among the last ones.
+        order: ``DECIDE``, ``SAVE``, ``CLOSE`` or ``LEAVE``: the place among the last ones.
     """
     last = getattr(engine, _LAST, None)
     if last is None:

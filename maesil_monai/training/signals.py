@@ -51,7 +51,7 @@ class StopSignal:
         if isinstance(loader, DataLoader) and loader.num_workers > 0:
             loader.worker_init_fn = functools.partial(shield_worker, then=loader.worker_init_fn)
         engine.add_event_handler(Events.STARTED, self._install)
-        engine.add_event_handler(Events.EPOCH_STARTED, self._stop_if_asked)
+        engine.add_event_handler(Events.EPOCH_STARTED, self._before_epoch)
         run_last(engine, Events.ITERATION_COMPLETED, self._at_iteration, LEAVE)
         run_last(engine, Events.EPOCH_COMPLETED, self._stop_if_asked, LEAVE)
         on_run_end(engine, self._restore)
@@ -67,6 +67,11 @@ class StopSignal:
         if number == signal.SIGINT and self.received == signal.SIGINT and os.getpid() == self._owner:
             raise KeyboardInterrupt
         self.received = number
+
+    def _before_epoch(self, engine: Workflow) -> None:
+        self._stop_if_asked(engine)
+        if self._stopped:
+            engine.state.epoch -= 1  # which has been counted, but will not take place
 
     def _at_iteration(self, engine: Workflow) -> None:
         if is_step(engine):

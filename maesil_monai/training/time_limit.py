@@ -11,7 +11,7 @@ from ignite.engine import Events
 from monai.engines import Workflow
 
 from maesil_monai.training.distributed import is_distributed
-from maesil_monai.training.run_end import LEAVE, run_last
+from maesil_monai.training.run_end import DECIDE, LEAVE, run_last
 from maesil_monai.training.stepping import is_step
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class TimeLimit:
             engine.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
             run_last(engine, Events.ITERATION_COMPLETED, self._within_epoch, LEAVE)
             engine.add_event_handler(Events.EPOCH_COMPLETED, self._before_validation)
-            run_last(engine, Events.EPOCH_COMPLETED, self._after_validation, LEAVE)
+            run_last(engine, Events.EPOCH_COMPLETED, self._after_validation, DECIDE)
 
     def _start(self, engine: Workflow) -> None:
         self._started = time.monotonic()

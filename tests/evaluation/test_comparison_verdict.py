@@ -163,6 +163,17 @@ def test_one_patient_has_no_interval_that_could_exclude_0_and_one_variant_is_no_
     )
 
 
+def test_outputs_that_are_not_finite_are_neither_unmeasured_nor_winners(content: dict[str, Any]) -> None:
+    alone = _only(content, "maesil")
+    alone["rows"] = [dict(row) for row in alone["rows"] if row["model"] != "maesil" or row["training_rule"] == "total"]
+    for row in alone["rows"]:
+        if row["model"] == "maesil" and row["metric"] == "psnr":
+            row |= {"mean": None, "low": None, "high": None, "num_undefined": 2}
+    sentences = verdict(Results(alone))
+    assert sentences[0] == "PSNR: MAESIL (total) has no finite value."
+    assert "No learned model with a finite PSNR loses to a baseline that learns nothing in PSNR." in sentences
+
+
 def _give_lpips(content: dict[str, Any]) -> None:
     """Makes LPIPS follow the PSNR, without intervals."""
     psnr = {

@@ -98,7 +98,7 @@ def test_a_signal_gives_up_the_first_validation_and_leaves_before_training(tmp_p
     with pytest.raises(SystemExit) as left:
         run.run()
     assert left.value.code == 143
-    assert run.trainer.state.iteration == 0
+    assert run.trainer.state.iteration == run.trainer.state.epoch == 0
     assert not run.evaluator.state.metrics
     assert not (tmp_path / LAST_NAME).exists()  # there is nothing to go on from
 
@@ -183,6 +183,7 @@ def test_the_workers_end_with_a_run_that_fails(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="a bad end"):
         run.run()
     assert not _children()
+    assert run.run().trainer.state.epoch == 3  # the same trainer can go on
 
 
 def _children() -> list[int]:

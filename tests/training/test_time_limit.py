@@ -13,6 +13,7 @@ from tiny_run import Run
 
 from maesil_monai.training import time_limit
 from maesil_monai.training.checkpoints import LAST_NAME, load_checkpoint
+from maesil_monai.training.run_end import SAVE, run_last
 from maesil_monai.training.time_limit import TimeLimit
 
 
@@ -143,3 +144,13 @@ def test_the_last_validation_fits_into_the_limit(clock: Clock, tmp_path: Path, m
 
     run.run()
     assert epochs == validated
+
+
+def test_the_time_of_saving_does_not_end_a_run_after_an_epoch_that_nobody_validated(clock: Clock, tmp_path: Path) -> None:
+    # Epochs of 60 seconds: another one would end at 120, before the limit at 126. Saving takes 10, and the next epoch passes it.
+    run = Run(tmp_path, max_epochs=9, val_interval=5, num_batches=2, minutes=2.1, handlers=(Slow(clock),))
+    run_last(run.trainer, Events.EPOCH_COMPLETED, lambda engine: setattr(clock, "seconds", clock.seconds + 10), SAVE)
+    epochs: list[int] = []
+    run.evaluator.add_event_handler(Events.COMPLETED, lambda engine: epochs.append(engine.state.epoch))
+    run.run()
+    assert epochs == [2]

@@ -22,6 +22,9 @@ def rank(results: Results, metric: Metric, region: str) -> str:
         if not reason and results.find(MAESIL, metric.key, region) is None:
             others = f"no other model that inpaints{judged_alike(results, 'inpainting')}"
             return f"{quantity}: {MAESIL.label} was not among those compared, and {others}."
+        own = results.find(MAESIL, metric.key, region)
+        if own is not None and own.num_undefined:
+            return f"{quantity}: {MAESIL.label} has no finite value."
         return f"{quantity}: not measured" + (f" ({reason})." if reason else ".")
     if is_alone(results, metric, region):
         return _alone(results, metric, region, ranked[0])
@@ -81,6 +84,8 @@ def _among_others(results: Results, metric: Metric, region: str, ranked: list[Pl
     open_cases = [(system, other) for system, other in ranked[1:] if not other.sign]
     if not open_cases:
         return f"{lead}; the paired 95 % interval excludes 0 against every other."
+    if all(other.difference_low is None for _, other in ranked[1:]):
+        return f"{lead}; there are too few patients for intervals."
     names = ", ".join(f"{system.label} ({difference_words(metric, other)})" for system, other in open_cases)
     count = len(ranked) - 1
     clear = f"{count - len(open_cases)} of {count} {noun(count, 'other')}"

@@ -76,7 +76,9 @@ def _losers(results: Results, region: str) -> str:
     words = f"to a baseline that learns nothing in {quantity_words(psnr, region)}"
     if losers:
         return f"{noun(len(losers), 'This learned model loses', 'These learned models lose')} {words}: {', '.join(losers)}."
-    return f"No learned model{judged_alike(results, 'inpainting', 'whole')} loses {words}."
+    values = [results.find(system, "psnr", region) for system in learned]
+    finite = " with a finite PSNR" if any(value is not None and value.mean is None for value in values) else ""
+    return f"No learned model{finite}{judged_alike(results, 'inpainting', 'whole')} loses {words}."
 
 
 def _blind_spot(results: Results) -> str:
