@@ -105,13 +105,8 @@ def build_datalist(
             "Add scans; of a store, prepare it again with --val-share 0 or another --split-seed.",
         )
     if section == "test" and not lists["test"]:
-        _refuse(
-            "NO_VOLUME",
-            _listed(root),
-            "no scan for the test",
-            'a list named "test"',
-            "List scans there (`prepare` with a larger --test-share), or judge --section validation.",
-        )
+        cure = "List scans there (`prepare` with a larger --test-share), or judge --section validation."
+        _refuse("NO_VOLUME", _listed(root), "no scan for the test", 'a list named "test"', cure)
     return Rows(itertools.chain.from_iterable(lists.values()) if section == "all" else lists[section], root)
 
 
