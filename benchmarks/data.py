@@ -35,13 +35,13 @@ from monai.data import PersistentDataset
 from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged, Orientationd, RandSpatialCropd, Resized
 from numcodecs import blosc
 
-from maesil_monai.data.check import check
 from maesil_monai.data.store import open_entry, write_entry
 from maesil_monai.data.store.array import ChunkedArray
 from maesil_monai.data.store.layout import AIR_HU, BLOSC, CHUNK, IMAGE, ArrayLayout
 from maesil_monai.data.store.places import Folder
 from maesil_monai.data.store.write import write_array
-from maesil_monai.data.volume_files import read_volume
+from maesil_monai.data.volumes.check import check
+from maesil_monai.data.volumes.volume_files import read_volume
 from maesil_monai.geometry import Box
 from maesil_monai.interpolation import apply_axis_matrices, axis_matrices, input_box, slices_of
 from maesil_monai.phantom.generator import phantom_scan

@@ -24,7 +24,7 @@ def check(*paths: str, report: str | None = None) -> None:
         paths: files, or folders of NIfTI, NRRD, MetaImage or DICOM series.
         report: also written there, as JSON.
     """
-    from maesil_monai.data.check import check as check_scans
+    from maesil_monai.data.volumes.check import check as check_scans
 
     if not paths:
         sys.exit("error: check needs at least one file or folder.")
@@ -87,9 +87,9 @@ def prepare(
         max_voxels: most voxels of a scan.
         links_out: follow links out of a collection's folder.
     """
-    from maesil_monai.data.admission import DEFAULT_RULES, AdmissionRules
     from maesil_monai.data.prepare import prepare as prepare_archive
     from maesil_monai.data.prepare.summary import summary
+    from maesil_monai.data.volumes.admission import DEFAULT_RULES, AdmissionRules
 
     result = prepare_archive(
         output=str(output),
@@ -182,10 +182,10 @@ def compare(
     """
     import logging
 
-    from maesil_monai.evaluation.comparison.bundle_files import BundleFiles
-    from maesil_monai.evaluation.comparison.compare import MODELS
-    from maesil_monai.evaluation.comparison.compare import compare as compare_systems
-    from maesil_monai.evaluation.comparison.request import one_text, request_of
+    from maesil_monai.comparison.bundle_files import BundleFiles
+    from maesil_monai.comparison.compare import MODELS
+    from maesil_monai.comparison.compare import compare as compare_systems
+    from maesil_monai.comparison.request import one_text, request_of
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     files = BundleFiles.find(

@@ -6,16 +6,23 @@ import os
 import sys
 from pathlib import Path
 
+import nibabel as nib
 import pytest
 
-from maesil_monai.phantom.folder import write_phantom_folder
+from maesil_monai.phantom import phantom_scan
 
 
 @pytest.fixture(scope="session")
 def scan_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six made-up scans of 48 x 48 voxels and 36 to 67 slices, stored along differing axes (LPS, RPS, LPI, PLI)."""
     folder = tmp_path_factory.mktemp("scans")
-    write_phantom_folder(folder, num_scans=6, seed=1, size="tiny")
+    for index in range(6):
+        scan, case = phantom_scan([1, index], size="tiny"), folder / f"phantom_{index:04d}"
+        case.mkdir()
+        for name, voxels in (("ct", scan.hu), ("label", scan.label)):
+            image = nib.Nifti1Image(voxels, scan.affine)
+            image.header.set_xyzt_units("mm")
+            nib.save(image, case / f"{name}.nii.gz")
     return folder
 
 

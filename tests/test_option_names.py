@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from maesil_monai.evaluation.comparison.bundle_files import BundleFiles
+from maesil_monai.comparison.bundle_files import BundleFiles
 from maesil_monai.option_names import check_option_names, options_of
 
 TRAIN = "bundle/configs/train.json"

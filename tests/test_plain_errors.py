@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from maesil_monai.data.bad_volume import BadVolume, MissingVolume
+from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume
 from maesil_monai.geometry import as_triple
 from maesil_monai.masking import MaskRule
 from maesil_monai.plain_errors import CLEAR_ERRORS, clear_error, show_plain_errors

@@ -1,1 +1,1 @@
-"""Reading CT scans: files, admission, sources, and the list of scans of a run."""
+"""From files of scans to the samples of a run; knows no network."""

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from maesil_monai.data.bad_volume import BadVolume, bad_volume_behind
+from maesil_monai.data.volumes.bad_volume import BadVolume, bad_volume_behind
 from maesil_monai.geometry import Box, Triple, as_triple
 from maesil_monai.training.signals import give_up_if_asked
 
 if TYPE_CHECKING:
-    from maesil_monai.data.source import VolumeSource
+    from maesil_monai.data.volumes.source import VolumeSource
 
 logger = logging.getLogger(__name__)
 

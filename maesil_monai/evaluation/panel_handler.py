@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from ignite.engine import Engine, Events
 
-from maesil_monai.evaluation.figure_files import figure_to_array, save_png
-from maesil_monai.evaluation.panels import WINDOWS, central_voxel, reconstruction_panel
 from maesil_monai.geometry import grid_of, tokens_to_voxels
 from maesil_monai.metrics.reconstruction_error import psnr_db
 from maesil_monai.metrics.regions import region_voxels
+from maesil_monai.reports.figure_files import figure_to_array, save_png
+from maesil_monai.reports.panels import WINDOWS, central_voxel, reconstruction_panel
 
 logger = logging.getLogger(__name__)
 

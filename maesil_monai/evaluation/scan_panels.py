@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from monai.transforms import Transform
 
-from maesil_monai.evaluation.panels import WINDOWS, central_voxel, save_panels
 from maesil_monai.inferers import SuperpatchInferer
+from maesil_monai.reports.panels import WINDOWS, central_voxel, save_panels
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from monai.engines import Workflow
 
-from maesil_monai.data.sampling import EpochSampler, SeededDataset
+from maesil_monai.data.samples.sampling import EpochSampler, SeededDataset
 
 
 def describe_batch(engine: Workflow) -> dict[str, Any]:

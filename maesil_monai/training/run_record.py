@@ -41,7 +41,7 @@ class RunRecord:
         output_dir: the folder.
         configuration: the user's keys and their values, as plain nested values.
         data: the data list, of which only the number is written.
-        data_sha256: its hash, see :func:`maesil_monai.data.catalog.data_hash`.
+        data_sha256: its hash, see :func:`maesil_monai.data.samples.catalog.data_hash`.
         best: the keeper of the best model.
 
     Example:

@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from monai.engines import Workflow
 
-from maesil_monai.data.sampling import EpochSampler
+from maesil_monai.data.samples.sampling import EpochSampler
 from maesil_monai.training.checkpoints import BadCheckpoint
 from maesil_monai.training.distributed import is_distributed, rank, unwrap, world_size
 from maesil_monai.training.ema import WeightAverage

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from monai.data import MetaTensor
 
-from maesil_monai.data.source import VolumeSource
+from maesil_monai.data.volumes.source import VolumeSource
 from maesil_monai.geometry import Box, Triple
 from maesil_monai.interpolation import slices_of
 

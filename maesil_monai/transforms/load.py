@@ -14,9 +14,9 @@ from monai.data import MetaTensor
 from monai.transforms import InvertibleTransform, MapTransform
 from monai.utils import MetaKeys, TraceKeys
 
-from maesil_monai.data.source import VolumeSource
-from maesil_monai.data.volume_cache import VolumeCache
-from maesil_monai.data.volume_files import open_volume
+from maesil_monai.data.volumes.source import VolumeSource
+from maesil_monai.data.volumes.volume_cache import VolumeCache
+from maesil_monai.data.volumes.volume_files import open_volume
 
 
 class LoadVolume(InvertibleTransform):
@@ -38,7 +38,7 @@ class LoadVolume(InvertibleTransform):
     Example:
         >>> source = LoadVolume()("pt_1/ct.nii.gz")
         Traceback (most recent call last):
-        maesil_monai.data.bad_volume.MissingVolume: pt_1/ct.nii.gz: no such file; expected a volume. Check ... [MISSING]
+        maesil_monai.data.volumes.bad_volume.MissingVolume: pt_1/ct.nii.gz: no such file; expected a volume. Check ... [MISSING]
     """
 
     def __init__(self, lazy: bool = True, cache_bytes: int = 2**30, hounsfield: bool = True) -> None:
@@ -54,7 +54,7 @@ class LoadVolume(InvertibleTransform):
             ``original_affine`` and ``spatial_shape`` of the file's own axes.
 
         Raises:
-            BadVolume: see :func:`maesil_monai.data.volume_files.open_volume`.
+            BadVolume: see :func:`maesil_monai.data.volumes.volume_files.open_volume`.
             TypeError: for anything but a path or a source.
         """
         if not isinstance(volume, (str, os.PathLike, VolumeSource)):

@@ -13,7 +13,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, Randomizable, Transform
 from monai.transforms.traits import MultiSampleTrait
 
-from maesil_monai.data.source import VolumeSource
+from maesil_monai.data.volumes.source import VolumeSource
 from maesil_monai.geometry import Box
 from maesil_monai.interpolation import slices_of
 from maesil_monai.transforms.crop import (

@@ -14,9 +14,9 @@ from monai.data import MetaTensor
 from monai.transforms import InvertibleTransform, MapTransform
 from monai.utils import TraceKeys, convert_to_tensor, ensure_tuple_rep
 
-from maesil_monai.data.admission import MAX_VOXELS
-from maesil_monai.data.resampled import ResampledSource, grid_affine, pad_value_of
-from maesil_monai.data.source import VolumeSource
+from maesil_monai.data.volumes.admission import MAX_VOXELS
+from maesil_monai.data.volumes.resampled import ResampledSource, grid_affine, pad_value_of
+from maesil_monai.data.volumes.source import VolumeSource
 from maesil_monai.geometry import Box, Triple, as_triple
 from maesil_monai.interpolation import ResampleMode, check_mode, dtype_of, resample, slices_of
 

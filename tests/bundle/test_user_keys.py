@@ -11,7 +11,7 @@ import pytest
 import torch
 from bundle_runs import CONFIGS, TRAINING, run, workflow
 
-from maesil_monai.data.source import VolumeSource
+from maesil_monai.data.volumes.source import VolumeSource
 from maesil_monai.networks.decoders import CrossAttentionDecoder
 from maesil_monai.networks.heads import ConvHead
 from maesil_monai.networks.patches import ConvStemEmbedding

@@ -12,7 +12,7 @@ import ignite.distributed as idist
 import pytest
 from ignite.engine import Engine, Events, State
 
-from maesil_monai.data.sampling import EpochSampler
+from maesil_monai.data.samples.sampling import EpochSampler
 from maesil_monai.evaluation import BaselineWatch
 from maesil_monai.evaluation.learning_report import LearningReport
 

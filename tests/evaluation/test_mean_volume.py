@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from maesil_monai.data.bad_volume import BadVolume
-from maesil_monai.data.source import VolumeSource
+from maesil_monai.data.volumes.bad_volume import BadVolume
+from maesil_monai.data.volumes.source import VolumeSource
 from maesil_monai.evaluation import MeanVolume
 from maesil_monai.geometry import Box
 

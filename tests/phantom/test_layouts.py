@@ -9,7 +9,7 @@ import pydicom
 import pytest
 
 from maesil_monai.data.dicom import choose_series, find_series, read_series
-from maesil_monai.data.nifti import read_nifti
+from maesil_monai.data.volumes.nifti import read_nifti
 from maesil_monai.phantom import layouts
 from maesil_monai.phantom.dicom_files import PLANTED_TAGS, planted_patient_id
 from maesil_monai.phantom.generator import phantom_scan

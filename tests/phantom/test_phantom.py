@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import nibabel as nib
 import numpy as np
 import pytest
 from scipy.ndimage import label as components
 
-from maesil_monai.phantom import folder as phantom_folder
 from maesil_monai.phantom.canvas import Canvas, Points, Profile, chain, ellipsoid
-from maesil_monai.phantom.folder import write_phantom_folder
-from maesil_monai.phantom.generator import LABELS, ORIENTATIONS, SIZES, Phantom, phantom_scan
+from maesil_monai.phantom.generator import LABELS, SIZES, Phantom, phantom_scan
 from maesil_monai.phantom.vessels import grow_tree
 
 
@@ -214,68 +209,6 @@ def test_a_profile_goes_through_its_knots() -> None:
 def test_what_cannot_be_drawn_is_refused_by_name(asked: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         phantom_scan(0, **asked)
-
-
-def test_a_folder_holds_the_scans_of_its_seed(tmp_path: Path) -> None:
-    paths = write_phantom_folder(tmp_path / "new", 2, seed=3, size="tiny", num_threads=2)
-    assert [path.relative_to(tmp_path).as_posix() for path in paths] == [f"new/phantom_000{i}/ct.nii.gz" for i in (0, 1)]
-    for index, path in enumerate(paths):
-        scan = phantom_scan([3, index], size="tiny")
-        image = nib.load(path)
-        assert image.get_data_dtype() == np.int16
-        assert np.asarray(image.dataobj).tolist() == scan.hu.tolist()
-        assert np.asarray(nib.load(path.with_name("label.nii.gz")).dataobj).tolist() == scan.label.tolist()
-        # NIfTI keeps the affine as float32.
-        np.testing.assert_allclose(image.affine, scan.affine, rtol=1e-6)
-        assert nib.aff2axcodes(image.affine) in {tuple(axes) for axes in ORIENTATIONS}
-    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert left == {"ct.nii.gz", "label.nii.gz", "phantom.json"}
-
-
-def test_a_second_call_writes_what_is_missing_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = write_phantom_folder(tmp_path, 2, seed=3, size="tiny")
-    kept, lost = first[0].stat().st_mtime_ns, first[1].read_bytes()
-    first[1].unlink()
-    (tmp_path / "phantom.json").write_text(json.dumps({**json.loads((tmp_path / "phantom.json").read_text()), "complete": False}))
-    again = write_phantom_folder(tmp_path, 3, seed=3, size="tiny")
-    assert len(again) == 3
-    assert again[0].stat().st_mtime_ns == kept
-    assert again[1].read_bytes() == lost
-    assert json.loads((tmp_path / "phantom.json").read_text())["complete"] is True
-    monkeypatch.setattr(phantom_folder, "phantom_scan", lambda *_, **__: pytest.fail("drew a scan that is there"))
-    assert write_phantom_folder(tmp_path, 2, seed=3, size="tiny") == again[:2]
-
-
-def test_a_folder_of_another_seed_or_origin_is_refused(tmp_path: Path) -> None:
-    write_phantom_folder(tmp_path / "a", 1, seed=3, size="tiny")
-    with pytest.raises(ValueError, match=r"drawn with \{'seed': 3\}; expected \{'seed': 4\}"):
-        write_phantom_folder(tmp_path / "a", 1, seed=4, size="tiny")
-    (tmp_path / "b" / "phantom_0000").mkdir(parents=True)
-    with pytest.raises(ValueError, match=r"holds phantom_0000 but no phantom\.json"):
-        write_phantom_folder(tmp_path / "b", 1, seed=4, size="tiny")
-    (tmp_path / "c").mkdir()
-    (tmp_path / "c" / "phantom.json").write_text("{")
-    with pytest.raises(ValueError, match="is no JSON"):
-        write_phantom_folder(tmp_path / "c", 1, seed=4)
-    with pytest.raises(ValueError, match="num_scans=-1"):
-        write_phantom_folder(tmp_path / "d", -1, seed=4)
-
-
-def test_a_marker_alone_in_its_folder_is_replaced(tmp_path: Path) -> None:
-    (tmp_path / "phantom.json").write_text(json.dumps({"seed": 99}))
-    write_phantom_folder(tmp_path, 1, seed=4, size="tiny")
-    assert json.loads((tmp_path / "phantom.json").read_text())["seed"] == 4
-
-
-def test_a_write_that_fails_leaves_no_file_under_a_final_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise OSError("no space left")
-
-    monkeypatch.setattr(phantom_folder.gzip, "compress", fail)
-    with pytest.raises(OSError, match="no space left"):
-        write_phantom_folder(tmp_path, 1, seed=4, size="tiny")
-    assert not list(tmp_path.rglob("*.nii.gz*"))
-    assert json.loads((tmp_path / "phantom.json").read_text())["complete"] is False
 
 
 def test_the_sizes_grow_by_name() -> None:

@@ -34,7 +34,7 @@ sys.path.insert(0, sys.argv[2])
 import torch
 import torch.distributed as dist
 from tiny_run import TinyNetwork, Run
-from maesil_monai.data.sampling import EpochSampler
+from maesil_monai.data.samples.sampling import EpochSampler
 from maesil_monai.training import distributed
 from maesil_monai.training.training_state import TrainingState
 

@@ -18,8 +18,8 @@ from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from monai.transforms import MapTransform, Randomizable
 from monai.utils import set_determinism
 
-from maesil_monai.data.loading import training_loader
-from maesil_monai.data.sampling import EpochSampler, SeededDataset
+from maesil_monai.data.samples.loading import training_loader
+from maesil_monai.data.samples.sampling import EpochSampler, SeededDataset
 from maesil_monai.inferers import AutocastInferer
 from maesil_monai.training.durable_checkpoint import BestModel, DurableCheckpoint
 from maesil_monai.training.ema import WeightAverage, validation_network

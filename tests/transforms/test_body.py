@@ -11,9 +11,9 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from maesil_monai.data.source import ArraySource
+from maesil_monai.data.volumes.body import body_of
+from maesil_monai.data.volumes.source import ArraySource
 from maesil_monai.transforms import BodyMask, BodyMaskd, ResampleToCube, SuperpatchCrop
-from maesil_monai.transforms.body import body_of
 
 CT_DIR = os.environ.get("MAESIL_CT_DIR", "")
 needs_real_ct = pytest.mark.skipif(not CT_DIR, reason="MAESIL_CT_DIR is not set")

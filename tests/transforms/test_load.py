@@ -12,10 +12,10 @@ import torch
 from monai.data import DataLoader, Dataset
 from monai.transforms import Compose, SaveImage
 
-from maesil_monai.data.bad_volume import BadVolume
-from maesil_monai.data.source import ArraySource
 from maesil_monai.data.store import StoreSource, write_entry
-from maesil_monai.data.volume_cache import VolumeCache
+from maesil_monai.data.volumes.bad_volume import BadVolume
+from maesil_monai.data.volumes.source import ArraySource
+from maesil_monai.data.volumes.volume_cache import VolumeCache
 from maesil_monai.phantom.dicom_files import StudyTags, draw_uid, write_ct
 from maesil_monai.phantom.generator import phantom_scan
 from maesil_monai.transforms.load import LoadVolume, LoadVolumed

@@ -6,7 +6,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, Flipd
 
-from maesil_monai.data.source import ArraySource
+from maesil_monai.data.volumes.source import ArraySource
 from maesil_monai.geometry import box_at
 from maesil_monai.transforms import RandSuperpatchCrop, RandSuperpatchCropd, ResampleToCube
 

@@ -11,8 +11,8 @@ import torch
 from monai.data import DataLoader, Dataset, MetaTensor, decollate_batch
 from monai.transforms import Compose, Invertd
 
-from maesil_monai.data.nifti import read_nifti
-from maesil_monai.data.source import ArraySource
+from maesil_monai.data.volumes.nifti import read_nifti
+from maesil_monai.data.volumes.source import ArraySource
 from maesil_monai.interpolation import blocks_of
 from maesil_monai.transforms.load import LoadVolume, LoadVolumed
 from maesil_monai.transforms.resample import ResampleToCube, ResampleToCubed

@@ -5,7 +5,7 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from maesil_monai.data.source import ArraySource
+from maesil_monai.data.volumes.source import ArraySource
 from maesil_monai.geometry import box_at
 from maesil_monai.transforms import ResampleToCube, SuperpatchCrop, SuperpatchCropd
 from maesil_monai.transforms.crop import crop_box

@@ -6,7 +6,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, Invertd
 
-from maesil_monai.data.source import ArraySource
+from maesil_monai.data.volumes.source import ArraySource
 from maesil_monai.transforms import WindowHU, WindowHUd
 
 AFFINE = torch.diag(torch.tensor([0.8, 0.8, 2.5, 1.0], dtype=torch.float64))

@@ -17,8 +17,8 @@ from pydicom import config, dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
-from maesil_monai.data.admission import DEFAULT_RULES, DICOM_SUFFIXES, AdmissionRules, check_file
-from maesil_monai.data.bad_volume import BadVolume
+from maesil_monai.data.volumes.admission import DEFAULT_RULES, DICOM_SUFFIXES, AdmissionRules, check_file
+from maesil_monai.data.volumes.bad_volume import BadVolume
 
 # Nothing that tells who the patient is, except the ID, which never leaves `Series.patient_id`.
 TAGS = {

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from pydicom.uid import UID
 
-from maesil_monai.data.bad_volume import BadVolume
 from maesil_monai.data.dicom.header import Header
 from maesil_monai.data.dicom.series import CT_CLASS
+from maesil_monai.data.volumes.bad_volume import BadVolume
 
 # What GDCM decodes: plain syntaxes (the last one is GE's), JPEG, JPEG-LS, JPEG 2000, RLE.
 _PLAIN = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.113619.5.2")

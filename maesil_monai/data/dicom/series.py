@@ -12,10 +12,10 @@ from typing import Literal, get_args
 import numpy as np
 from pydicom.uid import UID
 
-from maesil_monai.data.admission import MIN_SLICES
-from maesil_monai.data.bad_volume import BadVolume, MissingVolume
 from maesil_monai.data.dicom.header import Header, read_header
 from maesil_monai.data.dicom.slice_order import slice_distance_mm
+from maesil_monai.data.volumes.admission import MIN_SLICES
+from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume
 
 SeriesPolicy = Literal["thinnest", "all", "one-per-study"]
 

@@ -21,7 +21,7 @@ class SliceFault:
     """Why slices are no volume.
 
     Args:
-        code: as in :class:`~maesil_monai.data.bad_volume.BadVolume`.
+        code: as in :class:`~maesil_monai.data.volumes.bad_volume.BadVolume`.
         found: what is there.
         expected: what should be there.
         between: indices of the two slices it is about, if any.

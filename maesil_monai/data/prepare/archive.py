@@ -17,9 +17,8 @@ import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
-from maesil_monai.data.admission import MAX_VOXELS, MIN_SLICES, AdmissionRules
-from maesil_monai.data.collections import Listing, btcv, folder_tree, lidc, totalsegmentator
-from maesil_monai.data.collections.series import SeriesPolicy
+from maesil_monai.data.prepare.collections import Listing, btcv, folder_tree, lidc, totalsegmentator
+from maesil_monai.data.prepare.collections.series import SeriesPolicy
 from maesil_monai.data.prepare.datalist import refuse_twins, write_datalist
 from maesil_monai.data.prepare.estimate import Estimate, estimate
 from maesil_monai.data.prepare.headers import header_refusals
@@ -33,7 +32,6 @@ from maesil_monai.data.prepare.pseudonyms import (
     write_private,
 )
 from maesil_monai.data.prepare.report import REPORT_HTML, all_refusals, report_of, write_report
-from maesil_monai.data.prepare.report_html import Picture, report_page
 from maesil_monai.data.prepare.store_folder import (
     check_free_space,
     check_place,
@@ -42,9 +40,11 @@ from maesil_monai.data.prepare.store_folder import (
     prune,
     stored_entries,
 )
-from maesil_monai.data.prepare.thumbnails import spread, thumbnail
 from maesil_monai.data.prepare.work import Outcome, prepare_scan
 from maesil_monai.data.store import StoreSource
+from maesil_monai.data.volumes.admission import MAX_VOXELS, MIN_SLICES, AdmissionRules
+from maesil_monai.reports.report_html import Picture, report_page
+from maesil_monai.reports.thumbnails import spread, thumbnail
 from maesil_monai.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
@@ -107,10 +107,10 @@ def prepare(
 
     Args:
         output: the store; a new folder, or one prepared before.
-        btcv_dir: see :func:`~maesil_monai.data.collections.btcv.btcv`.
-        lidc_dir: see :func:`~maesil_monai.data.collections.lidc.lidc`.
-        totalsegmentator_dir: see :func:`~maesil_monai.data.collections.totalsegmentator.totalsegmentator`.
-        folder_dir: see :func:`~maesil_monai.data.collections.folder_tree.folder_tree`.
+        btcv_dir: see :func:`~maesil_monai.data.prepare.collections.btcv.btcv`.
+        lidc_dir: see :func:`~maesil_monai.data.prepare.collections.lidc.lidc`.
+        totalsegmentator_dir: see :func:`~maesil_monai.data.prepare.collections.totalsegmentator.totalsegmentator`.
+        folder_dir: see :func:`~maesil_monai.data.prepare.collections.folder_tree.folder_tree`.
         cases: table of who is who in ``folder_dir``.
         patient_regex: pattern of who is who in ``folder_dir``.
         series_policy: which DICOM series of a study are taken: ``thinnest``, ``all`` or ``one-per-study``.

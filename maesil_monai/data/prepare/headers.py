@@ -9,12 +9,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from maesil_monai.data.admission import check_file
-from maesil_monai.data.bad_volume import BadVolume
-from maesil_monai.data.nifti import NIFTI_SUFFIXES
-from maesil_monai.data.nifti_header import HEADER_BYTES, parse_header
 from maesil_monai.data.prepare.plan import Job, Refusal
 from maesil_monai.data.prepare.work import refusal_of
+from maesil_monai.data.volumes.admission import check_file
+from maesil_monai.data.volumes.bad_volume import BadVolume
+from maesil_monai.data.volumes.nifti import NIFTI_SUFFIXES
+from maesil_monai.data.volumes.nifti_header import HEADER_BYTES, parse_header
 
 
 def header_refusals(jobs: Sequence[Job]) -> list[Refusal]:

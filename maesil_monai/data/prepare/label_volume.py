@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from maesil_monai.data.admission import AdmissionRules
-from maesil_monai.data.bad_volume import BadVolume
-from maesil_monai.data.collections.candidate import Candidate
-from maesil_monai.data.label import check_label
-from maesil_monai.data.source import ArraySource, VolumeSource
-from maesil_monai.data.volume_files import read_volume
+from maesil_monai.data.prepare.collections.candidate import Candidate
+from maesil_monai.data.volumes.admission import AdmissionRules
+from maesil_monai.data.volumes.bad_volume import BadVolume
+from maesil_monai.data.volumes.label import check_label
+from maesil_monai.data.volumes.source import ArraySource, VolumeSource
+from maesil_monai.data.volumes.volume_files import read_volume
 
 _MAX_ID = np.iinfo(np.uint16).max
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from maesil_monai.data.admission import AdmissionRules
-from maesil_monai.data.bad_volume import BadVolume
-from maesil_monai.data.collections.candidate import Candidate, Listing, Split
+from maesil_monai.data.prepare.collections.candidate import Candidate, Listing, Split
 from maesil_monai.data.prepare.pseudonyms import Pseudonyms, file_name
 from maesil_monai.data.prepare.splits import assign_splits
 from maesil_monai.data.store.layout import ENTRY_SUFFIX
+from maesil_monai.data.volumes.admission import AdmissionRules
+from maesil_monai.data.volumes.bad_volume import BadVolume
 
 # Goes up whenever the same source would give another entry: older ones are then written again.
 ENTRY_VERSION = 1

@@ -7,8 +7,8 @@ import hmac
 import math
 from collections.abc import Iterable
 
-from maesil_monai.data.bad_volume import BadVolume
-from maesil_monai.data.collections.candidate import Candidate, Split
+from maesil_monai.data.prepare.collections.candidate import Candidate, Split
+from maesil_monai.data.volumes.bad_volume import BadVolume
 
 SPLITS: tuple[Split, ...] = ("training", "validation", "test")
 

@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from maesil_monai.data.bad_volume import BadVolume
-from maesil_monai.data.collections.candidate import Candidate
+from maesil_monai.data.prepare.collections.candidate import Candidate
 from maesil_monai.data.prepare.label_volume import read_label
 from maesil_monai.data.prepare.plan import Job, Refusal, source_key
 from maesil_monai.data.prepare.scan_facts import hu_histogram, voxel_sha256, whole_hu
-from maesil_monai.data.source import ArraySource
 from maesil_monai.data.store import StoreSource, write_entry
-from maesil_monai.data.volume_files import read_volume
+from maesil_monai.data.volumes.bad_volume import BadVolume
+from maesil_monai.data.volumes.body import body_of_source
+from maesil_monai.data.volumes.source import ArraySource
+from maesil_monai.data.volumes.volume_files import read_volume
 
 _NOT_PUBLISHED = "See details.json in the private folder of the store."
 
@@ -75,16 +76,13 @@ def refusal_of(job: Job, error: BadVolume) -> Refusal:
 
 
 def _prepare(job: Job, path: Path, key: str) -> Outcome:
-    from maesil_monai.transforms.body import BodyMask  # with MONAI: seconds, which a run that keeps all entries does not pay
-
     read = _read(job)
     hu = whole_hu(read.array)
     codes = sorted({note.code for note in read.notes} | ({"ROUNDED"} if hu is not read.array else set()))
     notes = tuple(str(note) for note in read.notes)
     scan = ArraySource(hu, read.affine, job.case_id, read.original_affine)
     del read
-    body = BodyMask()(scan)
-    assert isinstance(body, ArraySource)
+    body = body_of_source(scan)
     if not body.array.any():
         raise BadVolume("NO_BODY", job.candidate.files[0], "nothing above -500 HU", "a body", "Leave this scan out.")
     label = read_label(job.candidate, scan, job.rules)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from maesil_monai.data.bad_volume import BadVolume, UnreadableVolume
 from maesil_monai.data.store.chunks import checksum, decode_chunk
 from maesil_monai.data.store.layout import METADATA, ArrayLayout
 from maesil_monai.data.store.places import Place, Range
+from maesil_monai.data.volumes.bad_volume import BadVolume, UnreadableVolume
 from maesil_monai.geometry import Box, Triple
 
 _NOT_STORED = 2**64 - 1

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from maesil_monai.data.bad_volume import BadVolume, MissingVolume
-from maesil_monai.data.source import ArraySource, VolumeSource
 from maesil_monai.data.store.array import ChunkedArray, read_json
 from maesil_monai.data.store.body_counts import BLOCK, BodyCounts
 from maesil_monai.data.store.layout import BODY, BODY_COUNTS, ENTRY_FORMAT, ENTRY_SUFFIX, IMAGE, LABEL, METADATA
 from maesil_monai.data.store.places import Folder, Place, place_of
+from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume
+from maesil_monai.data.volumes.source import ArraySource, VolumeSource
 from maesil_monai.geometry import Box
 
 _IN_ENTRY = re.compile(rf"(.*?{re.escape(ENTRY_SUFFIX)})(?:/+(.*?))?/*", re.DOTALL)

@@ -25,7 +25,7 @@ ENTRY_SUFFIX = ".zarr"
 METADATA = "zarr.json"
 IMAGE, LABEL, BODY, BODY_COUNTS = "0", "labels/label/0", "labels/body/0", "body_counts"
 ENTRY_FORMAT = 1
-# What transforms.BodyMask calls the mask it makes by default.
+# What volumes.body calls the mask it makes by default.
 BODY_KEY = "body above -500 HU, opening 5 mm"
 
 # Chosen by benchmarks/data.py. One Blosc block a chunk: the bytes then do not depend on the number of threads.

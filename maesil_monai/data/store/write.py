@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from maesil_monai.data.source import VolumeSource
 from maesil_monai.data.store.body_counts import count_blocks
 from maesil_monai.data.store.chunks import checksum, encode_chunk
 from maesil_monai.data.store.layout import (
@@ -30,6 +29,7 @@ from maesil_monai.data.store.layout import (
     labels_json,
     to_bytes,
 )
+from maesil_monai.data.volumes.source import VolumeSource
 from maesil_monai.geometry import Box, Triple
 from maesil_monai.interpolation import slices_of
 from maesil_monai.whole_files import sync_folder

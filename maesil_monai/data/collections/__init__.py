@@ -1,9 +1,0 @@
-"""The layouts in which CT collections are delivered, one module for each: what scans there are, whose, on which side."""
-
-from maesil_monai.data.collections.btcv import btcv
-from maesil_monai.data.collections.candidate import Candidate, Listing
-from maesil_monai.data.collections.folder_tree import folder_tree
-from maesil_monai.data.collections.lidc import lidc
-from maesil_monai.data.collections.totalsegmentator import totalsegmentator
-
-__all__ = ["Candidate", "Listing", "btcv", "folder_tree", "lidc", "totalsegmentator"]

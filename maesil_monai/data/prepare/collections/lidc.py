@@ -1,0 +1,42 @@
+"""LIDC-IDRI as TCIA delivers it: patient, study and series folders of DICOM, chest films and XML annotations among them."""
+
+from __future__ import annotations
+
+import os
+
+from maesil_monai.data.prepare.collections.candidate import Candidate, Listing
+from maesil_monai.data.prepare.collections.folders import check_folder
+from maesil_monai.data.prepare.collections.series import SeriesPolicy, ct_series
+from maesil_monai.data.volumes.bad_volume import BadVolume
+
+DATASET = "lidc"
+
+
+def lidc(folder: str | os.PathLike[str], series_policy: SeriesPolicy = "thinnest") -> Listing:
+    """Lists the CT series of a TCIA download; who is who is read from the DICOM headers, not from the folders' names.
+
+    Args:
+        folder: the download, at any depth above the series.
+        series_policy: which series of a study are taken: ``thinnest``, ``all`` or ``one-per-study``.
+
+    Raises:
+        BadVolume: MISSING, NOT_A_FOLDER, NO_DICOM.
+    """
+    listing = Listing()
+    for series in ct_series(check_folder(folder), series_policy, listing):
+        # A patient without an ID is told apart by the study or series, so that no two strangers become one.
+        patient = series.patient_id or series.study_uid or series.series_uid
+        listing.candidates.append(
+            Candidate(
+                files=series.files,
+                dicom=True,
+                dataset=DATASET,
+                case_id=series.series_uid,
+                patient_id=patient,
+                study_id=series.study_uid,
+                split=None,
+            )
+        )
+    if not listing.candidates and not listing.not_ct:
+        raise BadVolume("NO_DICOM", folder, "no DICOM file", "the LIDC-IDRI download of TCIA", "Name the folder of the download.")
+    return listing

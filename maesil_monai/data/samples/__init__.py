@@ -1,0 +1,1 @@
+"""Which scans a run sees, and in which order."""

@@ -1,0 +1,117 @@
+"""The superpatches inside the page, for the viewer: whole HU, differenced, deflated, as base64.
+
+Of a reconstruction only the hidden voxels are kept; the others are the original's.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from maesil_monai.comparison.report.cases import Case
+from maesil_monai.comparison.report.pictures import WINDOW_NAMES, difference_stops
+from maesil_monai.reports.panels import ROWS, WINDOWS
+
+# HU between neighbouring values: the first that lets everything fit is taken. 2 is finer than a grey of the soft-tissue window.
+STEPS_HU = (1, 2, 4, 8)
+MAX_CHARACTERS = 9_000_000
+
+
+def pack(levels: np.ndarray) -> str:
+    """Packs whole numbers so that a browser unpacks them with ``DecompressionStream`` and a running sum.
+
+    Args:
+        levels: whole numbers of 0 to 65535, any shape.
+
+    Returns:
+        base64 of zlib of the low bytes, then the high bytes, of the differences of neighbours (modulo 65536).
+
+    Example:
+        >>> unpack(pack(np.array([[3, 1000], [65535, 0]]))).tolist()
+        [3, 1000, 65535, 0]
+    """
+    flat = levels.reshape(-1).astype(np.uint16)
+    apart = np.diff(flat, prepend=np.uint16(0))  # wraps round
+    planes = np.concatenate([apart & 255, apart >> 8]).astype(np.uint8)
+    return base64.b64encode(zlib.compress(planes.tobytes())).decode("ascii")
+
+
+def unpack(packed: str) -> np.ndarray:
+    """Undoes :func:`pack`, as ``viewer.js`` does it: uint16, flat."""
+    low, high = np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8).reshape(2, -1).astype(np.uint16)
+    return np.cumsum(low + 256 * high, dtype=np.uint16)
+
+
+def viewer_data(cases: Sequence[Case], window_hu: tuple[float, float], max_characters: int = MAX_CHARACTERS) -> str:
+    """Writes the elements that ``viewer.js`` reads: an index as JSON and one element per volume.
+
+    Args:
+        cases: what to show. Cases at the end are left out where even the coarsest step makes the page too large.
+        window_hu: the HU of 0 and 1.
+        max_characters: how many characters of volumes the page may hold; the first case is always kept.
+
+    Returns:
+        HTML of ``script`` elements that are data.
+    """
+    for step in STEPS_HU:
+        volumes = [_volumes(case, window_hu[0], step) for case in cases]
+        if sum(len(packed) for of_case in volumes for packed in of_case) <= max_characters:
+            break
+    kept, total = 0, 0
+    for of_case in volumes:
+        total += sum(map(len, of_case))
+        if kept and total > max_characters:
+            break
+        kept += 1
+    index: dict[str, Any] = {
+        "step": step,
+        "start": window_hu[0],
+        "left_out": len(cases) - kept,
+        "cases": [_entry(case) for case in cases[:kept]],
+        "windows": [[WINDOW_NAMES.get(name, name), *window] for name, window in WINDOWS.items()]
+        + [["full range", window_hu[1] - window_hu[0], (window_hu[0] + window_hu[1]) / 2]],
+        "planes": [[name, axis, letters] for name, axis, letters in ROWS],
+        "stops": difference_stops(),
+    }
+    parts = [f'<script type="application/json" id="viewer-index">{_inert(json.dumps(index))}</script>']
+    for number, of_case in enumerate(volumes[:kept]):
+        parts += [
+            f'<script type="text/plain" id="volume-{number}-{place}">{packed}</script>' for place, packed in enumerate(of_case)
+        ]
+    return "\n".join(parts)
+
+
+def _volumes(case: Case, start_hu: float, step: int) -> list[str]:
+    """Packs the original, then the hidden voxels of every reconstruction."""
+    hidden = case.hidden_voxels
+    volumes = [case.original, *(made[hidden] for made in case.reconstructions.values())]
+    return [pack(np.rint((volume - start_hu) / step)) for volume in volumes]
+
+
+def _entry(case: Case) -> dict[str, Any]:
+    return {
+        "name": f"{case.dataset}, {case.name}",
+        "shape": list(case.original.shape),
+        "grid": list(case.hidden.shape),
+        "hidden": base64.b64encode(np.packbits(case.hidden.reshape(-1)).tobytes()).decode("ascii"),
+        "spacing": list(case.spacing_mm),
+        "center": list(case.center),
+        "models": [system.label for system in case.reconstructions],
+    }
+
+
+def _inert(text: str) -> str:
+    """Keeps JSON from ending its element."""
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+VIEWER_FRAME = (
+    '<div id="viewer"><p id="viewer-state" role="status">The viewer needs JavaScript and a browser of 2023 or later. '
+    "The pictures above show the same superpatches without it.</p></div>"
+)
+"""What ``viewer.js`` fills, and what stands there where it cannot run."""
