@@ -7,7 +7,7 @@ import traceback
 from types import TracebackType
 
 from maesil_monai.data.volumes.bad_volume import BadVolume
-from maesil_monai.training.checkpoints import BadCheckpoint
+from maesil_monai.weights_file.checkpoints import BadCheckpoint
 from maesil_monai.training.folder_lock import FolderInUse
 from maesil_monai.training.gradients import NonFiniteLoss
 

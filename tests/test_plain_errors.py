@@ -12,7 +12,7 @@ from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume
 from maesil_monai.geometry import as_triple
 from maesil_monai.masking import MaskRule
 from maesil_monai.plain_errors import CLEAR_ERRORS, clear_error, show_plain_errors
-from maesil_monai.training.checkpoints import BadCheckpoint
+from maesil_monai.weights_file.checkpoints import BadCheckpoint
 
 
 @pytest.fixture(autouse=True)

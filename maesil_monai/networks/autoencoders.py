@@ -11,6 +11,7 @@ from torch import nn
 from maesil_monai.geometry import as_triple, grid_of, tokens_to_voxels
 from maesil_monai.networks.bottlenecks import CodebookBottleneck, GaussianBottleneck, PlainBottleneck
 from maesil_monai.networks.conv_trunk import ConvolutionalDecoder, ConvolutionalEncoder
+from maesil_monai.networks.described import DescribedNetwork
 from maesil_monai.networks.running import HiddenFill
 
 LATENT_CHANNELS = 8
@@ -20,7 +21,7 @@ HALVINGS = {8: 2, 64: 3, 512: 4}
 WIDTHS = {"tiny": (16, 32, 64, 128), "small": (32, 64, 128, 256), "base": (64, 128, 256, 512)}
 
 
-class ConvolutionalAutoEncoder3D(nn.Module):
+class ConvolutionalAutoEncoder3D(DescribedNetwork):
     """A convolutional autoencoder with a bottleneck of its own choice.
 
     Called as ``network(image, hidden=None, target=None)``, it returns one volume of the image's shape, zero outside ``target``.
@@ -60,10 +61,10 @@ class ConvolutionalAutoEncoder3D(nn.Module):
         num_res_units: int = 1,
         masked: bool = False,
     ) -> None:
-        super().__init__()
+        img_size, patch_size = as_triple(img_size, "img_size"), as_triple(patch_size, "patch_size")
+        super().__init__(locals())
         self.in_channels = in_channels
-        self.img_size = as_triple(img_size, "img_size")
-        self.patch_size = as_triple(patch_size, "patch_size")
+        self.img_size, self.patch_size = img_size, patch_size
         self.grid = grid_of(self.img_size, self.patch_size, ("img_size", "patch_size"))
         stride = 2 ** len(channels)
         positions = grid_of(self.img_size, (stride, stride, stride), ("img_size", "the latents' stride"))
@@ -182,7 +183,10 @@ def build_autoencoder(
     else:
         raise ValueError(f"kind={kind!r}: expected 'ae', 'vae' or 'vqvae'.")
     channels = WIDTHS[preset][: HALVINGS[voxels_per_latent]]
-    return ConvolutionalAutoEncoder3D(middle, 1, img_size, patch_size, channels, LATENT_CHANNELS, masked=masked)
+    network = ConvolutionalAutoEncoder3D(middle, 1, img_size, patch_size, channels, LATENT_CHANNELS, masked=masked)
+    sizes = {"img_size": network.img_size, "patch_size": network.patch_size, "voxels_per_latent": voxels_per_latent}
+    network.is_built_by("build_autoencoder", {"kind": kind, "preset": preset, **sizes, "masked": masked, **options})
+    return network
 
 
 def auxiliary_loss_of(network: nn.Module) -> Callable[[], torch.Tensor | None] | None:

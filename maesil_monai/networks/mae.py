@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 
 from maesil_monai.geometry import as_triple, grid_of
 from maesil_monai.networks.attention import initialise_linear_layers
 from maesil_monai.networks.decoders import CrossAttentionDecoder, Decoder, SelfAttentionDecoder
+from maesil_monai.networks.described import DescribedNetwork
 from maesil_monai.networks.encoder import VisionTransformerEncoder
 from maesil_monai.networks.heads import ConvHead
 from maesil_monai.networks.hierarchical import HierarchicalDecoder
@@ -31,7 +31,7 @@ DECODERS: dict[str, type[Decoder]] = {
 HEADS = ("linear", "conv")
 
 
-class MaskedAutoEncoder3D(nn.Module):
+class MaskedAutoEncoder3D(DescribedNetwork):
     """Encodes the visible patches of a superpatch and predicts the voxels of the wanted ones.
 
     Called as ``network(image, hidden=None, target=None)``; it returns one volume of the image's shape, zero outside
@@ -82,10 +82,10 @@ class MaskedAutoEncoder3D(nn.Module):
         position: str = "sincos",
         activation_checkpointing: bool = False,
     ) -> None:
-        super().__init__()
+        img_size, patch_size = as_triple(img_size, "img_size"), as_triple(patch_size, "patch_size")
+        super().__init__(locals())
         self.in_channels = in_channels
-        self.img_size = as_triple(img_size, "img_size")
-        self.patch_size = as_triple(patch_size, "patch_size")
+        self.img_size, self.patch_size = img_size, patch_size
         self.grid = grid_of(self.img_size, self.patch_size, ("img_size", "patch_size"))
         if decoder not in DECODERS:
             raise ValueError(f"decoder={decoder!r}: expected one of {', '.join(DECODERS)}.")

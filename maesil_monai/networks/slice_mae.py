@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from maesil_monai.geometry import as_triple, grid_of, unpatchify
 from maesil_monai.networks.attention import SelfAttentionBlock, initialise_linear_layers
 from maesil_monai.networks.decoders import Decoder
+from maesil_monai.networks.described import DescribedNetwork
 from maesil_monai.networks.encoder import VisionTransformerEncoder
 from maesil_monai.networks.patches import LinearPatchEmbedding, gather_tokens
 from maesil_monai.networks.positions import PositionEncoding
@@ -61,7 +62,7 @@ class SliceDecoder(Decoder):
         return self.head(self.norm(tokens_SND[:, 1:]))
 
 
-class SliceMaskedAutoEncoder(nn.Module):
+class SliceMaskedAutoEncoder(DescribedNetwork):
     """Encodes and decodes every axial slice of a superpatch by itself, under the masks of the 3D network.
 
     Called like :class:`MaskedAutoEncoder3D`. A token is ``patch_size[0] x patch_size[1]`` pixels of one slice; it is hidden where
@@ -107,10 +108,10 @@ class SliceMaskedAutoEncoder(nn.Module):
         position: str = "sincos",
         activation_checkpointing: bool = False,
     ) -> None:
-        super().__init__()
+        img_size, patch_size = as_triple(img_size, "img_size"), as_triple(patch_size, "patch_size")
+        super().__init__(locals())
         self.in_channels = in_channels
-        self.img_size = as_triple(img_size, "img_size")
-        self.patch_size = as_triple(patch_size, "patch_size")
+        self.img_size, self.patch_size = img_size, patch_size
         self.grid = grid_of(self.img_size, self.patch_size, ("img_size", "patch_size"))
         slice_grid = self.grid[:2]
         self.patch_embedding = LinearPatchEmbedding(in_channels, hidden_size, (self.patch_size[0], self.patch_size[1], 1))

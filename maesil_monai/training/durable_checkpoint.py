@@ -11,7 +11,7 @@ import torch
 from ignite.engine import Events
 from monai.engines import SupervisedEvaluator, Workflow
 
-from maesil_monai.training.checkpoints import INCOMING_NAME, LAST_NAME, save_checkpoint, save_weights
+from maesil_monai.weights_file.checkpoints import INCOMING_NAME, LAST_NAME, save_checkpoint, save_weights
 from maesil_monai.training.distributed import rank, unwrap
 from maesil_monai.training.run_end import SAVE, run_last
 from maesil_monai.training.stepping import is_boundary, is_step, num_steps

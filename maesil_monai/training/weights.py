@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from ignite.engine import Engine, Events
 
-from maesil_monai.training.checkpoints import BadCheckpoint, verify_checkpoint
+from maesil_monai.weights_file.checkpoints import BadCheckpoint, verify_checkpoint
 from maesil_monai.training.distributed import unwrap
 
 SHOWN_NAMES = 3  # of each kind in a message
@@ -60,7 +60,7 @@ def init_weights(network: torch.nn.Module, path: str | Path) -> Coverage:
 
     Example:
         >>> import tempfile
-        >>> from maesil_monai.training.checkpoints import save_weights
+        >>> from maesil_monai.weights_file.checkpoints import save_weights
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     save_weights(Path(folder) / "model.pt", torch.nn.Linear(2, 3, bias=False).state_dict())
         ...     print(init_weights(torch.nn.Linear(2, 3), Path(folder) / "model.pt"))

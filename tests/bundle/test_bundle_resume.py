@@ -12,7 +12,7 @@ import torch
 from bundle_runs import TRAINING, Trained, run, workflow
 
 from maesil_monai.plain_errors import clear_error
-from maesil_monai.training.checkpoints import BadCheckpoint
+from maesil_monai.weights_file.checkpoints import BadCheckpoint
 
 
 @pytest.fixture

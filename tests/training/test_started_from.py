@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from maesil_monai.training.checkpoints import BadCheckpoint, save_checkpoint, save_weights
+from maesil_monai.weights_file.checkpoints import BadCheckpoint, save_checkpoint, save_weights
 from maesil_monai.training.weights import started_from
 
 

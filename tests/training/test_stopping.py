@@ -20,7 +20,7 @@ from ignite.engine import Events
 from tiny_run import Run
 
 from maesil_monai.training import signals
-from maesil_monai.training.checkpoints import LAST_NAME, load_checkpoint
+from maesil_monai.weights_file.checkpoints import LAST_NAME, load_checkpoint
 from maesil_monai.training.distributed import device, finalize, initialize, rank, unwrap, world_size, wrap_ddp
 from maesil_monai.training.folder_lock import LOCK_NAME, FolderInUse, FolderLock
 from maesil_monai.training.run_record import RECORD_NAME

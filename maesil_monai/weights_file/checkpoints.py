@@ -88,8 +88,8 @@ def save_checkpoint(path: str | os.PathLike[str], state: Mapping[str, Any]) -> N
     _write(Path(path), {**state, "format_version": FORMAT_VERSION}, with_trailer=True)
 
 
-def save_weights(path: str | os.PathLike[str], weights: Mapping[str, torch.Tensor]) -> None:
-    """Writes a plain ``state_dict`` as safely as :func:`save_checkpoint` (same errors), for ``torch.load`` and bundles."""
+def save_archive(path: str | os.PathLike[str], weights: Mapping[str, torch.Tensor]) -> None:
+    """Writes tensors by name as safely as :func:`save_checkpoint` (same errors), as ``torch.load`` and bundles read them."""
     _check_plain(weights, "weights")
     _write(Path(path), dict(weights), with_trailer=False)
 

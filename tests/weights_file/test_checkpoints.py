@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from maesil_monai.training import checkpoints
-from maesil_monai.training.checkpoints import (
+from maesil_monai.weights_file.checkpoints import (
     INCOMING_NAME,
     LAST_NAME,
     BadCheckpoint,
@@ -36,7 +36,7 @@ KILL_TEN = """
 import os, random, signal, sys, time
 from types import SimpleNamespace
 import torch
-from maesil_monai.training.checkpoints import find_newest, load_checkpoint
+from maesil_monai.weights_file.checkpoints import find_newest, load_checkpoint
 from maesil_monai.training.durable_checkpoint import DurableCheckpoint
 from maesil_monai.training.training_state import TrainingState
 

@@ -1,0 +1,42 @@
+"""Writes weights with what is known of them: ``model.pt``, which every tool of PyTorch and MONAI reads, and safetensors beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+
+from maesil_monai.networks.described import DESCRIPTION_KEY, RECORD_KEY, unpack
+from maesil_monai.weights_file.checkpoints import save_archive
+from maesil_monai.weights_file.read import SAFETENSORS_SUFFIX
+from maesil_monai.whole_files import write_whole
+
+
+def save_weights(
+    path: str | os.PathLike[str], weights: Mapping[str, torch.Tensor], record: Mapping[str, Any] | None = None
+) -> None:
+    """Writes a ``state_dict`` twice, whole or not at all: as a torch archive of flat tensors, and as safetensors beside it.
+
+    Args:
+        path: of the torch archive; the other file has the suffix ``.safetensors``.
+        weights: tensors by name, with the description that :class:`~maesil_monai.networks.described.DescribedNetwork` adds.
+        record: what else is to be told of the training, as plain values. In the archive it is one more tensor (JSON as uint8),
+            which our networks pass over when they load it; in safetensors it stands in the metadata, as the description does.
+
+    Raises:
+        TypeError: for a value that is no tensor.
+        OSError: if a file cannot be written; names the path, the bytes needed and the bytes free.
+    """
+    text = json.dumps(record or {}, separators=(",", ":"), allow_nan=False).encode("ascii")
+    noted = {RECORD_KEY: torch.frombuffer(bytearray(text), dtype=torch.uint8)} if record else {}
+    save_archive(path, {**weights, **noted})
+    about = {"format": "pt", "record": text.decode("ascii")}
+    if DESCRIPTION_KEY in weights:
+        about["description"] = json.dumps(unpack(weights[DESCRIPTION_KEY]))
+    tensors = {name: value.detach().contiguous() for name, value in weights.items() if name != DESCRIPTION_KEY}
+    write_whole(Path(path).with_suffix(SAFETENSORS_SUFFIX), save(tensors, about))
