@@ -9,6 +9,8 @@ from torch.nn.modules.loss import _Loss
 
 from maesil_monai.geometry import as_triple
 
+ERRORS = ("mse", "l1")
+
 
 class ReconstructionLoss(_Loss):
     """Mean squared or absolute error over the voxels of the ``target`` patches, and nothing else.
@@ -43,8 +45,8 @@ class ReconstructionLoss(_Loss):
         auxiliary: Callable[[], torch.Tensor | None] | None = None,
     ) -> None:
         super().__init__()
-        if error not in ("mse", "l1"):
-            raise ValueError(f"loss error={error!r}: expected 'mse' or 'l1'.")
+        if error not in ERRORS:
+            raise ValueError(f"loss error={error!r}: expected one of {', '.join(ERRORS)}.")
         if not isinstance(normalise_patches, bool):
             raise ValueError(
                 f"normalise_patches={normalise_patches!r}: expected true or false (True or False on a command line)."
