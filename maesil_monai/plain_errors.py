@@ -7,9 +7,9 @@ import traceback
 from types import TracebackType
 
 from maesil_monai.data.volumes.bad_volume import BadVolume
-from maesil_monai.weights_file.checkpoints import BadCheckpoint
 from maesil_monai.training.folder_lock import FolderInUse
 from maesil_monai.training.gradients import NonFiniteLoss
+from maesil_monai.weights_file.checkpoints import BadCheckpoint
 
 CLEAR_ERRORS = (BadVolume, BadCheckpoint, FolderInUse, NonFiniteLoss)
 

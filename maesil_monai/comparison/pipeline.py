@@ -17,9 +17,9 @@ from maesil_monai.comparison.entry import Entry
 from maesil_monai.evaluation.mean_volume import MeanVolume
 from maesil_monai.geometry import as_triple
 from maesil_monai.inferers import SuperpatchInferer
-from maesil_monai.weights_file.checkpoints import BadCheckpoint
 from maesil_monai.training.weights import init_weights
 from maesil_monai.transforms import WindowHU
+from maesil_monai.weights_file.checkpoints import BadCheckpoint
 
 UNNAMED = "scans"  # the collection of scans whose list names none
 # What decides which voxels are judged, and on what scale.

@@ -24,7 +24,10 @@ CONVERT = (
 )
 # Arguments that change how a network computes, and not what.
 _FREE = ("activation_checkpointing",)
-_COMPARED = ("preprocessing", "targets")
+# What tensors mean apart from their shapes: then they are of no use elsewhere, whatever else may differ.
+_MEANING = ("position", "num_heads", "patch_size", "kind", "masked", "window_hu", "resample_policy")
+# Settings of the run that decide what voxels mean, before and behind the network.
+_COMPARED = ("resample_policy", "cube_size", "spacing_mm", "window_hu", "normalise_patches")
 
 
 class OtherNetwork(ValueError):
@@ -34,14 +37,13 @@ class OtherNetwork(ValueError):
 class DescribedNetwork(nn.Module):
     """The base of the networks: keeps the constructor's arguments, and refuses weights of a network built with others.
 
-    ``strict=False`` refuses them too: partial loading is :func:`maesil_monai.weights_file.init_weights`.
 
     Args:
         arguments: of the constructor, such as its ``locals()``; of a module its class counts.
 
     Attributes:
-        description: ``format``, ``network`` (``built_by`` and ``arguments``) and, once a run has said so, ``preprocessing``,
-            ``targets`` and ``mask``. It may be added to, for what is saved later.
+        description: ``format``, ``network`` (``built_by`` and ``arguments``) and, once a run has said so, its ``settings`` of
+            preprocessing, targets and masks.
 
     Example:
         >>> network = DescribedNetwork({"img_size": (16, 16, 16)})
@@ -55,12 +57,26 @@ class DescribedNetwork(nn.Module):
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         super().__init__()
         self.description: dict[str, Any] = {"format": FORMAT}
-        self.is_built_by(type(self).__name__, {key: value for key, value in arguments.items() if key not in ("self", "__class__")})
+        self.is_built_by(
+            type(self).__name__, {key: value for key, value in arguments.items() if key not in ("self", "__class__")}
+        )
         self.register_load_state_dict_pre_hook(_check)
 
     def is_built_by(self, name: str, arguments: Mapping[str, Any]) -> None:
         """Says which class or function builds such a network, and from what."""
-        self.description["network"] = {"built_by": name, "arguments": {key: _plain(arguments[key]) for key in arguments}}
+        self.description["network"] = {"built_by": name, "arguments": plain(arguments)}
+
+    def is_trained_with(self, settings: Mapping[str, Any]) -> None:
+        """Says with which settings of a run the network is trained, so that its weights tell how it is to be used."""
+        self.description["settings"] = plain(settings)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Loads as every module does, once nothing differs; with ``strict=False`` what tensors mean must still be the same."""
+        if strict:
+            if DESCRIPTION_KEY not in state_dict:
+                raise OtherNetwork(CONVERT)
+            _refuse(differences(unpack(state_dict[DESCRIPTION_KEY]), self.description))
+        return super().load_state_dict(state_dict, strict, assign)
 
     def get_extra_state(self) -> torch.Tensor:
         """Gives the description as a tensor, see :func:`pack`."""
@@ -98,30 +114,53 @@ def unpack(state: torch.Tensor) -> dict[str, Any]:
         description = json.loads(bytes(state.cpu().tolist()))
         version = description["format"]
     except (ValueError, TypeError, KeyError) as error:
-        raise OtherNetwork(f"weights whose description cannot be read ({error}): expected those that maesil_monai wrote") from error
+        raise OtherNetwork(
+            f"weights whose description cannot be read ({error}): expected those that maesil_monai wrote"
+        ) from error
     if version != FORMAT:
         raise OtherNetwork(f"weights of format {version}: expected {FORMAT}. Use the version of maesil_monai that wrote them")
     return description
 
 
-def differences(theirs: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
+def differences(theirs: Mapping[str, Any], own: Mapping[str, Any], of_meaning: bool = False) -> list[str]:
     """Lists by name what two descriptions do not agree in; what only one of them knows is no difference.
 
     Args:
         theirs: of the weights.
         own: of the network.
+        of_meaning: only what makes tensors mean something else: another decoder, head, size or grid does not. The decoder's
+            heads count between decoders of the same kind.
     """
     first, second = theirs["network"], own["network"]
     if first["built_by"] != second["built_by"]:
         return [f"{first['built_by']} in the weights, {second['built_by']} in the network"]
-    pairs = [(first["arguments"], second["arguments"])]
-    pairs += [(theirs[part], own[part]) for part in _COMPARED if part in theirs and part in own]
+    found = {**_compared(theirs), **first["arguments"]}
+    expected = {**_compared(own), **second["arguments"]}
+    counting = set(found)
+    if of_meaning:
+        counting &= {*_MEANING, *(["decoder_num_heads"] if found.get("decoder") == expected.get("decoder") else [])}
     return [
         f"{key} {found[key]!r} in the weights, {expected[key]!r} in the network"
-        for found, expected in pairs
         for key in found
-        if key in expected and key not in _FREE and found[key] != expected[key]
+        if key in expected and key in counting and key not in _FREE and not is_same(found[key], expected[key])
     ]
+
+
+def is_same(found: Any, expected: Any) -> bool:
+    """Compares values as JSON has them; a size may be one number or three.
+
+    Example:
+        >>> is_same([16, 16, 16], 16), is_same([16, 16, 32], 16), is_same(None, 16)
+        (True, False, False)
+    """
+    if isinstance(found, list) != isinstance(expected, list):
+        many, one = (found, expected) if isinstance(found, list) else (expected, found)
+        return all(value == one for value in many)
+    return bool(found == expected)
+
+
+def _compared(description: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in description.get("settings", {}).items() if key in _COMPARED}
 
 
 def _check(
@@ -131,17 +170,19 @@ def _check(
     assert isinstance(module, DescribedNetwork)
     state.pop(prefix + RECORD_KEY, None)
     packed = state.get(prefix + DESCRIPTION_KEY)
-    if packed is None:
-        if strict:
-            raise OtherNetwork(CONVERT)
-        return
-    differing = differences(unpack(packed), module.description)
+    if packed is not None:
+        _refuse(differences(unpack(packed), module.description, of_meaning=True))
+
+
+def _refuse(differing: list[str]) -> None:
     if differing:
         raise OtherNetwork("; ".join(differing))
 
 
-def _plain(value: Any) -> Any:
-    """Gives a value as JSON has it."""
+def plain(value: Any) -> Any:
+    """Gives a value as JSON has it; of a module the name of its class."""
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
     return type(value).__name__ if isinstance(value, nn.Module) else value

@@ -11,11 +11,13 @@ import torch
 from ignite.engine import Events
 from monai.engines import SupervisedEvaluator, Workflow
 
-from maesil_monai.weights_file.checkpoints import INCOMING_NAME, LAST_NAME, save_checkpoint, save_weights
 from maesil_monai.training.distributed import rank, unwrap
+from maesil_monai.training.provenance import Provenance
 from maesil_monai.training.run_end import SAVE, run_last
 from maesil_monai.training.stepping import is_boundary, is_step, num_steps
 from maesil_monai.training.training_state import TrainingState
+from maesil_monai.weights_file.checkpoints import INCOMING_NAME, LAST_NAME, save_checkpoint
+from maesil_monai.weights_file.save import save_weights
 
 BEST_NAME = "model.pt"
 logger = logging.getLogger(__name__)
@@ -102,11 +104,12 @@ class BestModel:
     """Saves the evaluator's network as ``model.pt`` when its key metric is better than ever; NaN is never best.
 
     Attach it to the evaluator (``val_handlers``). What is saved is the plain ``state_dict`` of the network that was evaluated, so
-    the averaged weights where those are validated.
+    the averaged weights where those are validated, with the account of the run; the same as safetensors lies beside it.
 
     Args:
         output_dir: the folder.
         higher_is_better: False for a key metric that is an error.
+        provenance: the account of the run; None saves the weights alone.
 
     Example:
         >>> best = BestModel("output")
@@ -114,9 +117,10 @@ class BestModel:
         (False, True)
     """
 
-    def __init__(self, output_dir: str | Path, higher_is_better: bool = True) -> None:
+    def __init__(self, output_dir: str | Path, higher_is_better: bool = True, provenance: Provenance | None = None) -> None:
         self.path = Path(output_dir) / BEST_NAME
         self.higher_is_better = higher_is_better
+        self.provenance = provenance
         self.value: float | None = None
         self.epoch = 0
 
@@ -140,11 +144,14 @@ class BestModel:
         if name is None:
             raise ValueError("the evaluator has no key metric: give it key_val_metric, or leave BestModel out.")
         value = float(engine.state.metrics[name])
+        if self.provenance is not None:
+            self.provenance.validated(engine.state.epoch, engine.state.metrics)
         if not math.isfinite(value):
             logger.warning("%s is %s in epoch %d: not a number to compare, no model saved.", name, value, engine.state.epoch)
         if self.is_better(value):
             if rank() == 0:
-                save_weights(self.path, dict(unwrap(engine.network).state_dict()))
+                record = None if self.provenance is None else self.provenance.record()
+                save_weights(self.path, unwrap(engine.network).state_dict(), record)
             logger.info("best %s so far: %.6g", name, value)
             self.value, self.epoch = value, engine.state.epoch
 

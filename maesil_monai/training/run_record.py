@@ -21,9 +21,9 @@ from monai.engines import Workflow
 
 import maesil_monai
 from maesil_monai.training.distributed import rank, world_size
-from maesil_monai.training.durable_checkpoint import BestModel
 from maesil_monai.training.run_end import on_run_end
 from maesil_monai.training.stepping import num_steps
+from maesil_monai.training.training_state import Stateful
 from maesil_monai.whole_files import write_whole
 
 RECORD_NAME = "run.json"
@@ -54,7 +54,7 @@ class RunRecord:
         output_dir: str | Path,
         configuration: Mapping[str, Any],
         data: Sequence[Mapping[str, Any]] | None = None,
-        best: BestModel | None = None,
+        best: Stateful | None = None,
         data_sha256: str | None = None,
     ) -> None:
         self.path = Path(output_dir) / RECORD_NAME

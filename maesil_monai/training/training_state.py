@@ -12,10 +12,10 @@ import torch.distributed as dist
 from monai.engines import Workflow
 
 from maesil_monai.data.samples.sampling import EpochSampler
-from maesil_monai.weights_file.checkpoints import BadCheckpoint
 from maesil_monai.training.distributed import is_distributed, rank, unwrap, world_size
 from maesil_monai.training.ema import WeightAverage
 from maesil_monai.training.random_state import get_random_state
+from maesil_monai.weights_file.checkpoints import BadCheckpoint
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class TrainingState:
         average: the weight average.
         sampler: the sampler of the training data, which is set to the trainer's place.
         best: the keeper of the best model, for instance :class:`BestModel`.
+        provenance: the account of the run, for instance :class:`Provenance`.
         fingerprint: the configuration values that decide what the weights mean (network, sizes, mask rule), as plain nested
             values. A checkpoint with other ones is refused.
 
@@ -61,13 +62,21 @@ class TrainingState:
         average: WeightAverage | None = None,
         sampler: EpochSampler | None = None,
         best: Stateful | None = None,
+        provenance: Stateful | None = None,
         fingerprint: Mapping[str, Any] | None = None,
     ) -> None:
         self.network = network
         self.sampler = sampler
         # The order matters: an average may start from the network's weights, a schedule sets the optimiser's rates.
-        parts = {"network": unwrap(network), "average": average, "optimizer": optimizer, "schedule": schedule, "best": best}
-        self.parts: dict[str, Any] = {name: part for name, part in parts.items() if part is not None}
+        parts: dict[str, Any] = {
+            "network": unwrap(network),
+            "average": average,
+            "optimizer": optimizer,
+            "schedule": schedule,
+            "best": best,
+        }
+        parts["provenance"] = provenance
+        self.parts = {name: part for name, part in parts.items() if part is not None}
         self.fingerprint = json.loads(json.dumps({} if fingerprint is None else fingerprint))
 
     def collect(self, engine: Workflow) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from maesil_monai.networks import PRESETS, MaskedAutoEncoder3D, SliceMaskedAutoEncoder, build_autoencoder, build_network
@@ -22,8 +21,6 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "SliceMaskedAutoEncoder": SliceMaskedAutoEncoder,
     "build_autoencoder": build_autoencoder,
 }
-# What a tensor means apart from its shape. The decoder's heads count where its tensors are taken over.
-MEANING = ("position", "num_heads", "patch_size", "kind", "masked", "window_hu", "resample_policy", "orientation")
 SHOWN_NAMES = 3  # of each kind in a message
 
 logger = logging.getLogger(__name__)
@@ -150,9 +147,7 @@ def take_over(network: nn.Module, weights: Weights) -> Coverage:
     """Loads what has the same name, shape and meaning; see :func:`init_weights`."""
     coverage = _cover(network, weights)
     if isinstance(network, DescribedNetwork):
-        same_decoder = any(name.startswith("decoder.blocks") for name in coverage.loaded)
-        counting = (*MEANING, "decoder_num_heads") if same_decoder else MEANING
-        found = [line for line in differences(weights.description, network.description) if line.split(" ", 1)[0] in counting]
+        found = differences(weights.description, network.description, of_meaning=True)
         if found:
             cure = "Build the network with what the weights have, or start from others."
             raise BadCheckpoint(weights.path, "; ".join(found), "weights whose tensors mean the same in the network", cure)

@@ -1,4 +1,4 @@
-"""Writes weights with what is known of them: ``model.pt``, which every tool of PyTorch and MONAI reads, and safetensors beside it."""
+"""Writes weights with what is known of them: ``model.pt``, which all tools of PyTorch and MONAI read, and safetensors."""
 
 from __future__ import annotations
 

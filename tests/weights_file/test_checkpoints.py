@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from maesil_monai.training import checkpoints
+from maesil_monai.weights_file import checkpoints
 from maesil_monai.weights_file.checkpoints import (
     INCOMING_NAME,
     LAST_NAME,
@@ -21,8 +21,8 @@ from maesil_monai.weights_file.checkpoints import (
     DamagedCheckpoint,
     find_newest,
     load_checkpoint,
+    save_archive,
     save_checkpoint,
-    save_weights,
     verify_checkpoint,
 )
 
@@ -78,7 +78,7 @@ def test_a_state_comes_back_equal(tmp_path: Path) -> None:
 
 def test_torch_reads_training_checkpoints_and_weights_without_this_package(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / LAST_NAME, STATE)
-    save_weights(tmp_path / "model.pt", torch.nn.Linear(2, 2).state_dict())
+    save_archive(tmp_path / "model.pt", torch.nn.Linear(2, 2).state_dict())
     assert torch.load(tmp_path / LAST_NAME, weights_only=True)["trainer"] == STATE["trainer"]
     torch.nn.Linear(2, 2).load_state_dict(torch.load(tmp_path / "model.pt", weights_only=True))
 
