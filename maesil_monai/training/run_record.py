@@ -20,6 +20,7 @@ from ignite.engine import Events
 from monai.engines import Workflow
 
 import maesil_monai
+from maesil_monai.data.samples.catalog import data_hash
 from maesil_monai.training.distributed import rank, world_size
 from maesil_monai.training.run_end import on_run_end
 from maesil_monai.training.stepping import num_steps
@@ -40,8 +41,7 @@ class RunRecord:
     Args:
         output_dir: the folder.
         configuration: the user's keys and their values, as plain nested values.
-        data: the data list, of which only the number is written.
-        data_sha256: its hash, see :func:`maesil_monai.data.samples.catalog.data_hash`.
+        data: the data list, of which the number and a hash are written.
         best: the keeper of the best model.
 
     Example:
@@ -55,13 +55,11 @@ class RunRecord:
         configuration: Mapping[str, Any],
         data: Sequence[Mapping[str, Any]] | None = None,
         best: Stateful | None = None,
-        data_sha256: str | None = None,
     ) -> None:
         self.path = Path(output_dir) / RECORD_NAME
         self.configuration = dict(configuration)
-        self.data = data
+        self.data = None if data is None else {"num_scans": len(data), "sha256": data_hash(data)}
         self.best = best
-        self.data_sha256 = data_sha256
         self.record: dict[str, Any] = {}
 
     def attach(self, engine: Workflow) -> None:
@@ -80,7 +78,7 @@ class RunRecord:
             "versions": versions(),
             "hardware": hardware(),
             "processes": world_size(),
-            "data": None if self.data is None else {"num_scans": len(self.data), "sha256": self.data_sha256},
+            "data": self.data,
             "started": _now(),
             "first_iteration": engine.state.iteration,
             "earlier_parts": parts + ([earlier] if earlier else []),

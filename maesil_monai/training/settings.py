@@ -9,6 +9,7 @@ from typing import Any, get_args
 from maesil_monai.inferers.autocast import DTYPES
 from maesil_monai.losses.reconstruction import ERRORS
 from maesil_monai.masking import RuleName
+from maesil_monai.networks.autoencoders import HALVINGS
 from maesil_monai.networks.mae import DECODERS, HEADS, PATCH_EMBEDDINGS
 from maesil_monai.networks.presets import PRESETS
 from maesil_monai.training.allowed_values import NULL, PATH, SIZE, TEXT, WEIGHTS, YES_NO, Allowed, choice, number, several, whole
@@ -61,6 +62,8 @@ class RunSettings:
     decoder: str = _shared(choice(*DECODERS))
     patch_embedding: str = _shared(choice(*PATCH_EMBEDDINGS))
     head: str = _shared(choice(*HEADS))
+    voxels_per_latent: int | None = _shared(choice(*HALVINGS) | NULL)
+    masked_input: bool | None = _shared(YES_NO | NULL)
     activation_checkpointing: bool = _own(YES_NO)
     resample_policy: str = _shared(choice(*get_args(Policy)))
     spacing_mm: float | Sequence[float] | None = _shared(_MM | several(_MM, 3, "[1,1,2.5]") | NULL)
@@ -107,6 +110,11 @@ class RunSettings:
     def __post_init__(self) -> None:
         for name in self.names():
             self.check(name, getattr(self, name))
+        if (self.voxels_per_latent is None) != (self.masked_input is None):
+            raise ValueError(
+                f"voxels_per_latent={self.voxels_per_latent}, masked_input={self.masked_input}: expected both or none, for they are "
+                "settings of an autoencoder. Lay its overlay over train.json, such as bundle/configs/models/ae.json."
+            )
 
     @classmethod
     def names(cls, mark: str = "allowed") -> tuple[str, ...]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from monai.handlers import TensorBoardStatsHandler
 from torch.utils.tensorboard import SummaryWriter
 
 from maesil_monai.training.distributed import rank
+from maesil_monai.training.progress import loss_of
 
 
 class SilentWriter:
@@ -27,3 +29,9 @@ def summary_writer(log_dir: str | Path) -> SummaryWriter | SilentWriter:
         >>> SilentWriter().add_scalar("loss", 1.0, 1)
     """
     return SummaryWriter(str(log_dir)) if rank() == 0 else SilentWriter()
+
+
+def training_lines(summary_writer: SummaryWriter | SilentWriter) -> TensorBoardStatsHandler:
+    """Draws a trainer's loss, learning rate, gradient norm and speed, where :class:`GradientGuard` and :class:`ProgressLine` note them."""
+    shown = ["learning_rate", "grad_norm", "superpatches_per_second"]
+    return TensorBoardStatsHandler(summary_writer, tag_name="train_loss", output_transform=loss_of, state_attributes=shown)

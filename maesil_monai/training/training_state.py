@@ -20,7 +20,9 @@ from maesil_monai.weights_file.checkpoints import BadCheckpoint
 logger = logging.getLogger(__name__)
 
 # Keys of the fingerprint that older checkpoints lack, and the only value there was before.
-LATER_KEYS: dict[str, Any] = {"shared#head": "linear", "leave_out": ""}
+LATER_KEYS: dict[str, Any] = {"head": "linear", "leave_out": ""}
+# They lack these as well, whatever the network was; its tensors tell, for another one has other shapes.
+SHAPING_KEYS = ("voxels_per_latent", "masked_input")
 
 
 class Stateful(Protocol):
@@ -44,8 +46,8 @@ class TrainingState:
         sampler: the sampler of the training data, which is set to the trainer's place.
         best: the keeper of the best model, for instance :class:`BestModel`.
         provenance: the account of the run, for instance :class:`Provenance`.
-        fingerprint: the configuration values that decide what the weights mean (network, sizes, mask rule), as plain nested
-            values. A checkpoint with other ones is refused.
+        fingerprint: the configuration values that decide what the weights mean (network, sizes, mask rule), such as
+            :meth:`RunSettings.fixed`. A checkpoint with other ones is refused.
 
     Example:
         >>> network = torch.nn.Linear(1, 1)
@@ -117,7 +119,8 @@ class TrainingState:
                 part.load_state_dict(state[name])
             except (KeyError, ValueError, RuntimeError) as error:
                 cure = "Resume with the configuration of that run, or start from its weights with init_weights."
-                raise BadCheckpoint(path, f"its {name} does not fit: {error}", f"a {name} of this configuration", cure) from error
+                what = " ".join(str(error).split())  # torch writes a list over many lines
+                raise BadCheckpoint(path, f"its {name} does not fit: {what}", f"a {name} of this configuration", cure) from error
         iteration = state["trainer"]["iteration"]
         engine.load_state_dict(
             {"iteration": iteration, "epoch_length": engine.state.epoch_length, "max_epochs": engine.state.max_epochs}
@@ -136,8 +139,11 @@ class TrainingState:
 
     def differences(self, fingerprint: Mapping[str, Any]) -> list[str]:
         """Lists the keys in which another fingerprint differs from this run's, one line each."""
-        theirs, ours = _flatten(fingerprint), _flatten(self.fingerprint)
-        theirs = {**{key: value for key, value in LATER_KEYS.items() if key in ours}, **theirs}
+        ours = _flatten(self.fingerprint)
+        later = {**LATER_KEYS, **{key: ours.get(key) for key in SHAPING_KEYS}}
+        theirs = {key: value for key, value in later.items() if key in ours}
+        # Older checkpoints keep most keys below "shared".
+        theirs |= {key.removeprefix("shared#"): value for key, value in _flatten(fingerprint).items()}
         absent = "absent"
         return [
             f"{key}: {theirs.get(key, absent)} in the checkpoint, {ours.get(key, absent)} now"

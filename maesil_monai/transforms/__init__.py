@@ -1,5 +1,6 @@
 """MONAI transforms, in array and in dictionary form: from a file to a superpatch with its masks."""
 
+from maesil_monai.transforms.batch_items import BatchItemsd
 from maesil_monai.transforms.body import BodyMask, BodyMaskd
 from maesil_monai.transforms.dual_mask import DualMask, DualMaskd
 from maesil_monai.transforms.load import LoadVolume, LoadVolumed
@@ -10,6 +11,7 @@ from maesil_monai.transforms.superpatch import SuperpatchCrop, SuperpatchCropd
 from maesil_monai.transforms.window import WindowHU, WindowHUd
 
 __all__ = [
+    "BatchItemsd",
     "BodyMask",
     "BodyMaskd",
     "DualMask",

@@ -36,16 +36,18 @@ def _message(*names: str | Path, **settings: Any) -> str:
         ({"val_scans": 99}, r"val_scans=99 of the 6 scans in .*: expected a share between 0 and 1 or a count of 1 to 5"),
         ({"preset": "huge"}, r"preset='huge': expected one of tiny, small, base"),
         ({"decoder": "mlp"}, r"decoder='mlp': expected one of self_attention, cross_attention"),
-        ({"mask_rule": "checkerboard"}, r"mask rule 'checkerboard' is unknown"),
-        ({"mask_ratio": 75}, r"total_ratio=75 of mask rule 'total': expected a value between 0 and 1"),
+        ({"mask_rule": "checkerboard"}, r"mask_rule='checkerboard': expected one of total, union, plane"),
+        ({"mask_ratio": 75}, r"mask_ratio=75: expected a number, above 0 and below 1\. Write --mask_ratio 0.5"),
         ({"resample_policy": "spacing"}, r"spacing_mm=None: policy 'spacing' expects one positive number of mm"),
         ({"superpatches_per_epoch": 1}, r"num_samples=1 per epoch do not fill one global batch of 2"),
-        ({"min_body": 1.0}, r"min_body=1.0: expected a share from 0 to below 1"),
-        ({"loss": "huber"}, r"error='huber': expected"),
+        ({"min_body": 1.0}, r"min_body=1.0: expected a number, 0 or more and below 1"),
+        ({"loss": "huber"}, r"loss='huber': expected one of mse, l1"),
         ({"normalise_patches": True}, r"add normalised_targets.json to --config_file"),
-        ({"amp": "int8"}, r"amp='int8': expected true, false or one of bfloat16, float16"),
-        ({"window_hu": [400, -400]}, r"window_hu=.*400.*-400"),
-        ({"time_limit_minutes": 0}, r"time_limit_minutes=0: expected a positive number of minutes"),
+        ({"amp": "int8"}, r"amp='int8': expected True or False, or one of bfloat16, float16"),
+        ({"amp": "false"}, r"amp='false': expected True or False, .* Write --amp True or --amp False or"),
+        ({"masked_input": True}, r"masked_input=True: expected both or none"),
+        ({"window_hu": [400, -400]}, r"window_hu=\[400, -400\]: expected a list of 2 \(each a number, in rising order\)"),
+        ({"time_limit_minutes": 0}, r"time_limit_minutes=0: expected a number, above 0"),
         ({"init_weights": "nowhere.pt"}, r"nowhere.pt: no such file; expected weights"),
         ({"ckpt": "nowhere.pt"}, r"nowhere.pt: no such file; expected a training checkpoint"),
     ],
@@ -56,6 +58,14 @@ def test_an_impossible_setting_is_named_with_what_was_expected(
 ) -> None:
     message = _message("train", **{**TRAINING, **settings}, dataset_dir=str(scan_folder), output_dir=str(tmp_path))
     assert re.search(expected, message), message
+
+
+@pytest.mark.parametrize("overlay", [(), ("multi_gpu_train",), ("quickstart",)], ids=lambda names: "".join(names))
+def test_a_setting_of_the_wrong_type_is_found_before_the_data_list_is_read(overlay: tuple[str, ...], tmp_path: Path) -> None:
+    # Neither is the folder of scans there, nor is anything written.
+    settings = {"dataset_dir": str(tmp_path / "nowhere"), "output_dir": str(tmp_path / "out"), "device": "cpu"}
+    assert _message("train", *overlay, **settings, val_masks="two").startswith("val_masks='two': expected a whole number")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_not_there_or_holds_no_scan_is_named(tmp_path: Path) -> None:

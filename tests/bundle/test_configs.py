@@ -12,12 +12,28 @@ import pytest
 from bundle_runs import BUNDLE, CONFIGS
 from monai.bundle.config_item import ComponentLocator
 
+from maesil_monai.training.settings import RunSettings
+
 FILES = sorted(CONFIGS.glob("**/*.json"))
 OVERLAYS = [path for path in FILES if path.stem not in ("train", "evaluate", "inference", "metadata")]
 PACKAGES = ("maesil_monai.", "monai.", "torch.", "ignite.")
-# Paths below another key, a network on its device, the start of an engine.
-EXPRESSIONS = (r"\$@\w+ \+ '(/[\w.]+)+'", r"\$@\w+\.to\(@device\)", r"\$@[\w#]+\.run\(\)", r"\$@dataset#data\.root")
+# Paths below another key, a network on its device, the start of an engine, what the settings say.
+EXPRESSIONS = (
+    r"\$@\w+ \+ '(/[\w.]+)+'",
+    r"\$@\w+\.to\(@device\)",
+    r"\$@[\w#]+\.run\(\)",
+    r"\$@dataset#data\.root",
+    r"\$@settings\.(record|shared|fixed)\(\)",
+)
 DOCUMENTATION = BUNDLE.parent / "docs" / "configuration.md"
+
+
+def _objects(tree: Any) -> Iterator[dict[str, Any]]:
+    """Gives every object of a configuration, at any depth."""
+    if isinstance(tree, dict):
+        yield tree
+    for child in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
+        yield from _objects(child)
 
 
 def _values(tree: Any) -> Iterator[tuple[str, Any]]:
@@ -30,9 +46,13 @@ def _values(tree: Any) -> Iterator[tuple[str, Any]]:
             yield key, child
 
 
+def _content(name: str) -> dict[str, Any]:
+    return json.loads((CONFIGS / f"{name}.json").read_text())
+
+
 def _user_keys(name: str) -> list[str]:
     """Gives the keys on top of a configuration, before the device."""
-    keys = list(json.loads((CONFIGS / f"{name}.json").read_text()))
+    keys = list(_content(name))
     return keys[: keys.index("device")]
 
 
@@ -72,32 +92,67 @@ def test_an_overlay_has_fewer_than_50_lines(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["evaluate", "inference"])
 def test_a_key_means_the_same_and_has_the_same_default_as_in_training(name: str) -> None:
-    training = json.loads((CONFIGS / "train.json").read_text())
-    other = json.loads((CONFIGS / f"{name}.json").read_text())
+    training = _content("train")
+    other = _content(name)
     # These belong to the run and not to the network: where from, where to, how much at once.
     own = {"output_dir", "ckpt", "val_superpatches", "batch_size", "num_workers"}
     shared = {key for key in _user_keys(name) if key in training} - own
     assert {key: other[key] for key in shared} == {key: training[key] for key in shared}
-    # What a run writes down for the others is what they have; inference judges nothing.
-    judging = {"min_body", "val_scans", "val_masks"} if name == "inference" else set()
-    assert training["shared_settings"].keys() - judging <= set(_user_keys(name))
+    # What a run writes down for the others is what they have; inference judges nothing, and an autoencoder brings its own keys.
+    elsewhere = {"voxels_per_latent", "masked_input"} | ({"min_body", "val_scans", "val_masks"} if name == "inference" else set())
+    assert {*RunSettings.names("shared")} - elsewhere <= {*_user_keys(name)}
+
+
+def test_a_setting_is_listed_twice_where_its_default_stands_and_where_it_is_checked() -> None:
+    content = _content("train")
+    assert [key for key in _user_keys("train") if key not in ("bundle_root", "output_dir")] == list(RunSettings.names())
+    checked = dict(content["settings"])
+    assert checked.pop("_target_") == "maesil_monai.training.settings.RunSettings"
+    assert checked == {name: f"@{name}" for name in RunSettings.names()}
+    assert list(checked) == list(RunSettings.names())
+    # Elsewhere it is used by what is built, never listed for its own sake and never given another value.
+    for block in _objects({key: value for key, value in content.items() if isinstance(value, dict) and key != "settings"}):
+        named = {key: value for key, value in block.items() if key in checked and not isinstance(value, dict)}
+        assert not named or "_target_" in block
+        assert all(value.startswith("@") for value in named.values()), named
+
+
+def test_the_settings_are_checked_before_anything_is_built() -> None:
+    for name in ("train", "multi_gpu_train"):
+        first = [step if isinstance(step, str) else step["_target_"] for step in _content(name)["initialize"]][:3]
+        assert first == ["maesil_monai.plain_errors.show_plain_errors", "maesil_monai.option_names.check_option_names", "@settings"]
+
+
+def test_the_training_holds_at_most_380_values() -> None:
+    assert len(list(_values(_content("train")))) <= 380
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "inference"])
+def test_the_mask_rule_and_the_way_from_a_file_to_the_grid_stand_in_one_place(name: str) -> None:
+    targets = [block.get("_target_") for block in _objects(_content(name))]
+    for once in ("masking.MaskRule", "transforms.LoadVolumed", "transforms.ResampleToCubed"):
+        assert targets.count(f"maesil_monai.{once}") == 1
 
 
 def test_overlays_change_keys_that_the_configuration_below_them_has() -> None:
     for path in OVERLAYS:
-        below = json.loads((CONFIGS / ("evaluate.json" if path.stem == "full_metrics" else "train.json")).read_text())
+        below = _content("evaluate" if path.stem == "full_metrics" else "train")
         # monai.bundle runs finalize where there is one.
         assert {key.split("#")[0] for key in json.loads(path.read_text())} - {"finalize"} <= below.keys(), path.name
 
 
 def test_names_and_versions_of_the_metadata_are_plain() -> None:
-    metadata = json.loads((CONFIGS / "metadata.json").read_text())
+    metadata = _content("metadata")
     versions = [metadata[key] for key in ("version", "monai_version", "pytorch_version", "numpy_version")]
     assert all(re.fullmatch(r"\d+(\.\d+)+", version) for version in [*versions, *metadata["required_packages_version"].values()])
     assert metadata["version"] in metadata["changelog"]
 
 
-@pytest.mark.skipif(not DOCUMENTATION.is_file(), reason="docs/configuration.md is not written yet")
-def test_every_key_that_users_change_is_documented() -> None:
-    text = DOCUMENTATION.read_text()
-    assert [key for key in _user_keys("train") if f"`{key}`" not in text] == []
+def test_every_setting_has_a_row_in_the_documentation_with_its_default_and_its_mark() -> None:
+    content, marked = _content("train"), RunSettings.names("fixed")
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in DOCUMENTATION.read_text().splitlines()]
+    rows = {cell[0].strip("`"): cell for cell in cells if len(cell) == 5}
+    for name in RunSettings.names():
+        default, mark = rows[name][1].strip("`"), rows[name][4]
+        assert default == (content[name] or '""' if isinstance(content[name], str) else json.dumps(content[name])), name
+        assert mark == ("x" if name in marked else ""), name

@@ -15,6 +15,7 @@ from maesil_monai.data.volumes.source import VolumeSource
 from maesil_monai.networks.decoders import CrossAttentionDecoder
 from maesil_monai.networks.heads import ConvHead
 from maesil_monai.networks.patches import ConvStemEmbedding
+from maesil_monai.training.settings import RunSettings
 
 # One setting of every key that differs from the small settings of the other tests.
 CHANGED: dict[str, Any] = {
@@ -61,7 +62,7 @@ CHANGED: dict[str, Any] = {
     "cache_bytes": 10**6,
     "seed": 5,
 }
-# These are set in other tests of the bundle; normalised targets need an overlay.
+# These are set in other tests of the bundle; normalised targets and autoencoders need an overlay.
 ELSEWHERE = {
     "bundle_root",
     "dataset_dir",
@@ -69,6 +70,8 @@ ELSEWHERE = {
     "ckpt",
     "init_weights",
     "normalise_patches",
+    "voxels_per_latent",
+    "masked_input",
     "dataset_weights",
     "by_patient",
     "leave_out",
@@ -191,8 +194,12 @@ def test_collections_are_drawn_by_their_weights_and_patients_equally_often(scan_
 
 
 def test_every_key_is_recorded(built: Built) -> None:
-    recorded = built.get("settings")
+    recorded = built.handler("train", "RunRecord").configuration
     assert {key: recorded.get(key) for key in CHANGED} == CHANGED
+    shared = {key: value for key, value in CHANGED.items() if key in RunSettings.names("shared")}
+    assert shared.items() <= built.handler("train", "SettingsOverlay").settings.items()
+    fixed = {key: value for key, value in CHANGED.items() if key in RunSettings.names("fixed")}
+    assert fixed.items() <= built.get("train#state").fingerprint.items()
 
 
 def test_the_loss_can_look_at_all_patches(scan_folder: Path, tmp_path: Path) -> None:

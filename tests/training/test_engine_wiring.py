@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import torch
 from monai.data import MetaTensor
-from tiny_run import Run, StopAfter, TinyNetwork
+from tiny_run import LISTED, Run, StopAfter, TinyNetwork
 
+from maesil_monai.data.samples.catalog import data_hash
 from maesil_monai.inferers import AutocastInferer
 from maesil_monai.training.durable_checkpoint import BEST_NAME, BestModel
 from maesil_monai.training.prepare_batch import PrepareReconstruction
@@ -166,7 +167,7 @@ def test_the_record_tells_how_a_run_ended_and_what_it_saw(tmp_path: Path, monkey
     # 18 iterations of 2 superpatches; 6 optimiser steps.
     assert (record["ended"], record["superpatches_seen"], record["optimizer_steps"]) == ("completed", 36, 6)
     assert record["configuration"] == {"width": 3, "folder": "~"}
-    assert record["data"] == {"num_scans": 5, "sha256": "abc"}
+    assert record["data"] == {"num_scans": 5, "sha256": data_hash(LISTED)}
     assert record["best_metric"]["value"] <= run.best.value
     assert [part["ended"] for part in record["earlier_parts"]] == ["stopped early"]
     assert record["first_iteration"] == 10

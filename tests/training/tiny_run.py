@@ -37,6 +37,8 @@ from maesil_monai.training.training_state import TrainingState
 from maesil_monai.training.validation import EpochValidation
 from maesil_monai.training.worker_end import WorkerEnd
 
+LISTED = [{"image": f"scan_{number}.nii", "sha256": f"{number}a"} for number in range(5)]
+
 
 class DrawSuperpatch(Randomizable, MapTransform):
     """Draws a superpatch of 4^3 voxels around a value, and a mask of 2^3 patches."""
@@ -159,7 +161,7 @@ class Run:
                 FolderLock(folder),
                 TimeLimit(minutes),
                 Resume(resume, folder, self.state),
-                RunRecord(folder, {"width": width, "folder": str(folder)}, dataset.data, self.best, data_sha256="abc"),
+                RunRecord(folder, {"width": width, "folder": str(folder)}, LISTED, self.best),
                 self.checkpoint,
                 StopSignal(),
                 GradientGuard(1.0, folder),
