@@ -9,9 +9,10 @@ from typing import Any
 
 from maesil_monai.comparison.bundle_files import BundleFiles
 from maesil_monai.comparison.entry import Entry
-from maesil_monai.training.settings_overlay import OVERLAY_NAME
-from maesil_monai.training.trained_on import TRAINED_ON_NAME, seen_scans
+from maesil_monai.networks.described import is_same
+from maesil_monai.training.trained_on import seen_scans
 from maesil_monai.weights_file.checkpoints import BadCheckpoint
+from maesil_monai.weights_file.read import read_weights
 
 # What names and shapes of weights do not tell, or not in words that help.
 COMPARED_KEYS = (
@@ -21,7 +22,7 @@ COMPARED_KEYS = (
 
 
 def preset_of(checkpoint: Path, entry: Entry, bundle: BundleFiles) -> str | None:
-    """Reads the ``settings.json`` beside a checkpoint and holds it against the entry.
+    """Reads the settings that a checkpoint was trained with and holds them against the entry.
 
     Args:
         checkpoint: a file of weights.
@@ -29,16 +30,15 @@ def preset_of(checkpoint: Path, entry: Entry, bundle: BundleFiles) -> str | None
         bundle: the configurations it is judged with.
 
     Returns:
-        The preset the network was trained as, None where there are no settings.
+        The preset the network was trained as, None where the weights tell none.
 
     Raises:
-        BadCheckpoint: if another network, other sizes or another training rule stand there, or normalised targets, of which
-            no picture can be judged.
+        BadCheckpoint: for weights of another network, other sizes or another training rule, of normalised targets, of which no
+            picture can be judged, or that do not say what they are.
     """
-    file = checkpoint.with_name(OVERLAY_NAME)
-    own: Mapping[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    own: Mapping[str, Any] = read_weights(checkpoint).description.get("settings", {})
     expected = bundle.settings_of(entry)
-    differing = [key for key in COMPARED_KEYS if key in own and not _is_same(own[key], expected[key])]
+    differing = [key for key in COMPARED_KEYS if key in own and not is_same(own[key], expected[key])]
     if differing:
         found = ", ".join(f"{key} {json.dumps(own[key])}" for key in differing)
         wanted = ", ".join(f"{key} {json.dumps(expected[key])}" for key in differing)
@@ -47,12 +47,12 @@ def preset_of(checkpoint: Path, entry: Entry, bundle: BundleFiles) -> str | None
             if "normalise_patches" in differing
             else "Name the model as it was trained (MODEL@RULE+KEY=VALUE), and give the overlay with its sizes."
         )
-        raise BadCheckpoint(checkpoint, f"weights of a run with {found} ({file.name})", f"{entry} with {wanted}", cure)
+        raise BadCheckpoint(checkpoint, f"weights of a run with {found}", f"{entry} with {wanted}", cure)
     return None if "preset" not in own else str(own["preset"])
 
 
 def refuse_seen(checkpoint: Path, entry: Entry, scans: Sequence[Mapping[str, Any]]) -> None:
-    """Refuses weights that have learnt from patients of the scans that are judged, as far as their run's folder tells.
+    """Refuses weights that have learnt from patients of the scans that are judged, as far as their record tells.
 
     Raises:
         BadCheckpoint: with how many, and one of them.
@@ -60,13 +60,5 @@ def refuse_seen(checkpoint: Path, entry: Entry, scans: Sequence[Mapping[str, Any
     seen = seen_scans(checkpoint, scans)
     if seen:
         found = f"weights that were trained on {len(seen)} of the {len(scans)} scans to be judged ({seen[0]} ...)"
-        cure = f"Train anew (--train), or judge other scans. Are only the names alike? Then remove {TRAINED_ON_NAME} beside it."
+        cure = "Train anew (--train), or judge other scans. Are only the names alike? Then name the patients in the data list."
         raise BadCheckpoint(checkpoint, found, f"{entry} of which all judged patients were kept away", cure)
-
-
-def _is_same(found: Any, expected: Any) -> bool:
-    """Compares values of JSON; a size may be one number or three."""
-    if isinstance(found, list) != isinstance(expected, list):
-        many, one = (found, expected) if isinstance(found, list) else (expected, found)
-        return all(value == one for value in many)
-    return bool(found == expected)

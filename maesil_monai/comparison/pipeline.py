@@ -17,9 +17,9 @@ from maesil_monai.comparison.entry import Entry
 from maesil_monai.evaluation.mean_volume import MeanVolume
 from maesil_monai.geometry import as_triple
 from maesil_monai.inferers import SuperpatchInferer
-from maesil_monai.training.weights import init_weights
 from maesil_monai.transforms import WindowHU
-from maesil_monai.weights_file.checkpoints import BadCheckpoint
+from maesil_monai.weights_file.load import load_strictly
+from maesil_monai.weights_file.read import read_weights
 
 UNNAMED = "scans"  # the collection of scans whose list names none
 # What decides which voxels are judged, and on what scale.
@@ -91,14 +91,11 @@ class Pipeline:
         """Builds the network, with the weights of a checkpoint.
 
         Raises:
-            BadCheckpoint: if names or shapes of the checkpoint differ from the network's.
+            BadCheckpoint: for a checkpoint of a network that was built otherwise; names what differs.
         """
         network: nn.Module = self._get("network_def")
         if checkpoint is not None:
-            coverage = init_weights(network, checkpoint)
-            if coverage.missing or coverage.unexpected or coverage.wrong_shape:
-                cure = "Give the model it was trained as, and the overlay with its sizes."
-                raise BadCheckpoint(checkpoint, str(coverage), f"the weights of a {type(network).__name__}", cure)
+            load_strictly(network, read_weights(checkpoint), "Give the model it was trained as, and the overlay with its sizes.")
         return network.to(self._get("device")).eval()
 
     @property

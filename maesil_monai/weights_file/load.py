@@ -21,6 +21,7 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "SliceMaskedAutoEncoder": SliceMaskedAutoEncoder,
     "build_autoencoder": build_autoencoder,
 }
+LEAVE_OUT = "Leave out the settings that the file knows, or start from it with init_weights."
 SHOWN_NAMES = 3  # of each kind in a message
 
 logger = logging.getLogger(__name__)
@@ -122,14 +123,18 @@ def init_weights(network: nn.Module, path: str | os.PathLike[str]) -> Coverage:
     return coverage
 
 
-def load_strictly(network: nn.Module, weights: Weights) -> Coverage:
+def load_strictly(network: nn.Module, weights: Weights, cure: str = LEAVE_OUT) -> Coverage:
     """Loads weights into the network they are of.
+
+    Args:
+        network: not wrapped.
+        weights: from :func:`~maesil_monai.weights_file.read.read_weights`.
+        cure: what to do about others, for the error.
 
     Raises:
         BadCheckpoint: for those of a network that was built or is fed in another way; names what differs.
     """
     coverage = _cover(network, weights)
-    cure = "Leave out the settings that the file knows, or start from it with init_weights."
     try:
         if isinstance(network, DescribedNetwork):
             found = differences(weights.description, network.description)

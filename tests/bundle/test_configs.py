@@ -24,6 +24,7 @@ EXPRESSIONS = (
     r"\$@[\w#]+\.run\(\)",
     r"\$@dataset#data\.root",
     r"\$@settings\.(record|shared|fixed)\(\)",
+    r"\$@settings\.\w+",
 )
 DOCUMENTATION = BUNDLE.parent / "docs" / "configuration.md"
 

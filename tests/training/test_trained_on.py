@@ -1,17 +1,24 @@
-"""Who was trained on, and the warning of whoever judges on them."""
+"""Whom a network has learnt from stands in its weights, and whoever judges it on them is told."""
 
 from __future__ import annotations
 
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from ignite.engine import Engine
 
-from maesil_monai.training.trained_on import TRAINED_ON_NAME, SeenScans, TrainedOn, seen_scans
+from maesil_monai.networks import build_network
+from maesil_monai.training.provenance import Provenance
+from maesil_monai.training.settings import RunSettings
+from maesil_monai.training.trained_on import SeenScans, seen_scans
+from maesil_monai.weights_file import read_weights, save_weights
+from maesil_monai.weights_file.checkpoints import save_checkpoint
 
-TRAINING = [
+TRAINING: list[dict[str, Any]] = [
     {"case_id": "a/1", "patient_id": "7", "sha256": "voxels"},
     {"case_id": "a/2", "patient_id": "8"},
     {"case_id": "loose"},
@@ -19,8 +26,18 @@ TRAINING = [
 
 
 @pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    TrainedOn(tmp_path, TRAINING)(Engine(lambda engine, batch: None))
+def settings() -> RunSettings:
+    train = json.loads((Path(__file__).parents[2] / "bundle" / "configs" / "train.json").read_text())
+    return RunSettings(**{name: train[name] for name in RunSettings.names()})
+
+
+@pytest.fixture
+def weights(tmp_path: Path, settings: RunSettings) -> Path:
+    network = build_network("tiny", img_size=16)
+    provenance = Provenance(settings, TRAINING)
+    save_weights(tmp_path / "model.pt", network.state_dict(), provenance.record())
+    state = {"network": dict(network.state_dict()), "provenance": provenance.state_dict()}
+    save_checkpoint(tmp_path / "checkpoint_last.pt", state)
     return tmp_path / "model.pt"
 
 
@@ -35,37 +52,39 @@ def test_a_scan_is_known_by_its_patient_or_its_voxels_and_only_else_by_its_name(
     assert seen_scans(weights, judged) == ["another scan", "under another name", "loose"]
 
 
-def test_the_file_names_nobody(weights: Path) -> None:
-    content = json.loads(weights.with_name(TRAINED_ON_NAME).read_text())
-    assert len(content) == 4
-    assert all(len(mark) == 12 and int(mark, 16) >= 0 for mark in content)
+def test_the_file_names_nobody_and_no_place(weights: Path, settings: RunSettings) -> None:
+    record = read_weights(weights).record
+    assert len(record["patients"]) == 4
+    assert all(len(mark) == 12 and int(mark, 16) >= 0 for mark in record["patients"])
+    assert settings.dataset_dir
+    assert set(record["settings"]) == set(settings.record()) - {"dataset_dir", "ckpt", "init_weights"}
 
 
-@pytest.mark.parametrize("given", ["model.pt", "checkpoint_last.pt"])
-def test_a_run_inherits_what_the_weights_it_starts_from_have_seen(weights: Path, tmp_path: Path, given: str) -> None:
-    (weights.parent / given).touch()
-    (tmp_path / "next").mkdir()
-    starts = TrainedOn(tmp_path / "next", [{"case_id": "later"}], ["", "last", weights.parent / given])
-    starts(Engine(lambda engine, batch: None))
-    assert seen_scans(tmp_path / "next" / "model.pt", [*TRAINING, {"case_id": "later"}]) == ["a/1", "a/2", "loose", "later"]
+@pytest.mark.parametrize("given", ["model.pt", "model.safetensors", "checkpoint_last.pt"])
+def test_a_run_inherits_what_the_weights_it_starts_from_have_seen(weights: Path, given: str, settings: RunSettings) -> None:
+    later = Provenance(settings, [{"case_id": "later"}], weights.with_name(given))
+    save_weights(weights.with_name("next.pt"), {"a": torch.zeros(1)}, later.record())
+    judged = [*TRAINING, {"case_id": "later"}, {"case_id": "new"}]
+    assert seen_scans(weights.with_name("next.pt"), judged) == ["a/1", "a/2", "loose", "later"]
 
 
-def test_a_resumed_run_adds_and_a_new_one_begins_anew(weights: Path) -> None:
-    more = TrainedOn(weights.parent, [{"case_id": "later"}])
-    resumed = Engine(lambda engine, batch: None)
-    resumed.state.iteration = 5
-    more(resumed)
-    assert seen_scans(weights, [*TRAINING, {"case_id": "later"}]) == ["a/1", "a/2", "loose", "later"]
-    more(Engine(lambda engine, batch: None))
-    assert seen_scans(weights, [*TRAINING, {"case_id": "later"}]) == ["later"]
+def test_a_resumed_run_adds_patients_and_hours_and_a_new_one_begins_anew(settings: RunSettings) -> None:
+    first = Provenance(settings, TRAINING)
+    first.validated(0, {"psnr": 1.0})
+    first.validated(1, {"psnr": float("nan")})
+    earlier = {**first.state_dict(), "device_hours": 2.5}
+    resumed, new = Provenance(settings, [{"case_id": "later"}]), Provenance(settings, [{"case_id": "later"}])
+    resumed.load_state_dict(earlier)
+    resumed.validated(1, {"psnr": 3.0})
+    assert len(resumed.record()["patients"]) == 5
+    assert resumed.record()["device_hours"] == 2.5
+    assert [(row["epoch"], row["psnr"]) for row in resumed.record()["validations"]] == [(0, 1.0), (1, 3.0)]
+    assert earlier["validations"][1]["psnr"] is None
+    assert (len(new.record()["patients"]), new.record()["device_hours"], new.record()["validations"]) == (1, 0.0, [])
 
 
-@pytest.mark.parametrize("content", [None, "", "[[]]", "3"])
-def test_without_a_readable_file_nothing_is_known_to_be_seen(weights: Path, content: str | None) -> None:
-    file = weights.with_name(TRAINED_ON_NAME)
-    file.unlink()
-    if content is not None:
-        file.write_text(content)
+def test_without_a_record_nothing_is_known_to_be_seen(weights: Path) -> None:
+    save_weights(weights, build_network("tiny", img_size=16).state_dict())
     assert seen_scans(weights, TRAINING) == []
 
 
