@@ -9,9 +9,9 @@ from typing import Any
 
 from maesil_monai.comparison.bundle_files import BundleFiles
 from maesil_monai.comparison.entry import Entry
+from maesil_monai.errors import BadCheckpoint
 from maesil_monai.networks.described import is_same
 from maesil_monai.training.trained_on import seen_scans
-from maesil_monai.weights_file.checkpoints import BadCheckpoint
 from maesil_monai.weights_file.read import read_weights
 
 # What names and shapes of weights do not tell, or not in words that help.

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from maesil_monai.errors import UserError
+
 DESCRIPTION_KEY = "_extra_state"  # torch's name for what get_extra_state gives
 RECORD_KEY = "_training_record"  # what a weights file holds beside the description: long, and of no concern to a network
 NUM_BYTES = 4096
@@ -30,7 +32,7 @@ _MEANING = ("position", "num_heads", "patch_size", "kind", "masked", "window_hu"
 _COMPARED = ("resample_policy", "cube_size", "spacing_mm", "window_hu", "normalise_patches")
 
 
-class OtherNetwork(ValueError):
+class OtherNetwork(UserError, ValueError):
     """Weights of a network that was built or is fed in another way, though names and shapes may agree."""
 
 

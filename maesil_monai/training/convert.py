@@ -6,19 +6,17 @@ import json
 import os
 from pathlib import Path
 
+from maesil_monai.errors import BadCheckpoint
 from maesil_monai.networks import build_network
 from maesil_monai.networks.described import DESCRIPTION_KEY
 from maesil_monai.training.settings import RunSettings
 from maesil_monai.training.settings_overlay import OVERLAY_NAME
-from maesil_monai.weights_file.checkpoints import BadCheckpoint
 from maesil_monai.weights_file.load import load_strictly
 from maesil_monai.weights_file.read import Weights, read_weights
 from maesil_monai.weights_file.save import save_weights
 
 
-def convert(
-    path: str | os.PathLike[str], output: str | os.PathLike[str], settings: str | os.PathLike[str] | None = None
-) -> None:
+def convert(path: str | os.PathLike[str], output: str | os.PathLike[str], settings: str | os.PathLike[str] | None = None) -> None:
     """Writes weights anew, with a description of their network and how it is fed, and as safetensors beside them.
 
     Args:

@@ -6,9 +6,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from maesil_monai.errors import BadCheckpoint
 from maesil_monai.networks.described import differences, plain
 from maesil_monai.training.settings import RunSettings
-from maesil_monai.weights_file.checkpoints import BadCheckpoint
 from maesil_monai.weights_file.read import read_weights
 
 _OF_NETWORK = {"superpatch_size": "img_size"}  # what a constructor calls it

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from maesil_monai.errors import BadCheckpoint
 from maesil_monai.networks.described import CONVERT, DESCRIPTION_KEY, RECORD_KEY, OtherNetwork, pack, unpack
-from maesil_monai.weights_file.checkpoints import BadCheckpoint, verify_checkpoint
+from maesil_monai.weights_file.checkpoints import verify_checkpoint
 
 SAFETENSORS_SUFFIX = ".safetensors"
 

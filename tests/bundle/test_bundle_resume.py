@@ -11,8 +11,8 @@ import pytest
 import torch
 from bundle_runs import TRAINING, Trained, run, workflow
 
+from maesil_monai.errors import BadCheckpoint
 from maesil_monai.plain_errors import clear_error
-from maesil_monai.weights_file.checkpoints import BadCheckpoint
 
 
 @pytest.fixture

@@ -31,8 +31,9 @@ OTHERS: list[tuple[dict[str, Any], str]] = [
 
 
 def _keys(kind: str, trained: Trained, scan_folder: Path, tmp_path: Path) -> dict[str, Any]:
-    keys = {"dataset_dir": str(scan_folder), "output_dir": str(tmp_path), "ckpt": str(trained.folder / "model.pt"), "num_workers": 0}
-    return keys | ({"val_superpatches": 2, "num_panels": 0} if kind == "evaluate" else {})
+    keys: dict[str, Any] = {"dataset_dir": str(scan_folder), "output_dir": str(tmp_path), "num_workers": 0}
+    judged = {"val_superpatches": 2, "num_panels": 0} if kind == "evaluate" else {}
+    return {**keys, **judged, "ckpt": str(trained.folder / "model.pt")}
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -118,8 +119,8 @@ def test_monai_bundle_load_refuses_weights_of_another_network(
 def test_a_training_does_not_start_from_weights_whose_tensors_mean_something_else(
     changed: dict[str, Any], message: str, trained: Trained, scan_folder: Path, tmp_path: Path
 ) -> None:
-    keys = {**TRAINING, "dataset_dir": str(scan_folder), "output_dir": str(tmp_path), "init_weights": str(trained.folder / "model.pt")}
-    made = workflow("train", **{**keys, **changed})
+    keys = {**TRAINING, "dataset_dir": str(scan_folder), "output_dir": str(tmp_path), **changed}
+    made = workflow("train", **keys, init_weights=str(trained.folder / "model.pt"))
     with pytest.raises(RuntimeError) as raised:
         made.parser.get_parsed_content("network_start")
     with pytest.raises(BadCheckpoint, match=f"{message} .* in the weights"):
@@ -129,7 +130,7 @@ def test_a_training_does_not_start_from_weights_whose_tensors_mean_something_els
 def test_weights_of_before_are_refused_with_the_way_to_convert_them(trained: Trained, scan_folder: Path, tmp_path: Path) -> None:
     network = build_network("tiny", 16, 4)
     network.load_state_dict(torch.load(trained.folder / "model.pt", weights_only=True))
-    save_weights(tmp_path / "model.pt", {name: value for name, value in network.named_parameters()})
+    save_weights(tmp_path / "model.pt", dict(network.named_parameters()))
     keys = {**_keys("inference", trained, scan_folder, tmp_path / "out"), "ckpt": str(tmp_path / "model.pt")}
     with pytest.raises(RuntimeError) as raised:
         run("inference", run_id="run", **keys)

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from maesil_monai.errors import BadCheckpoint
 from maesil_monai.training.weights import started_from
 from maesil_monai.weights_file import save_weights
-from maesil_monai.weights_file.checkpoints import BadCheckpoint, save_checkpoint
+from maesil_monai.weights_file.checkpoints import save_checkpoint
 
 
 def _values(network: nn.Module) -> dict[str, torch.Tensor]:
