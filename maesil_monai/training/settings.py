@@ -112,8 +112,8 @@ class RunSettings:
             self.check(name, getattr(self, name))
         if (self.voxels_per_latent is None) != (self.masked_input is None):
             raise ValueError(
-                f"voxels_per_latent={self.voxels_per_latent}, masked_input={self.masked_input}: expected both or none, for they are "
-                "settings of an autoencoder. Lay its overlay over train.json, such as bundle/configs/models/ae.json."
+                f"voxels_per_latent={self.voxels_per_latent}, masked_input={self.masked_input}: expected both or none, for they "
+                "are an autoencoder's. Lay its overlay over train.json, such as bundle/configs/models/ae.json."
             )
 
     @classmethod

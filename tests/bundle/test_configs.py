@@ -119,8 +119,8 @@ def test_a_setting_is_listed_twice_where_its_default_stands_and_where_it_is_chec
 
 def test_the_settings_are_checked_before_anything_is_built() -> None:
     for name in ("train", "multi_gpu_train"):
-        first = [step if isinstance(step, str) else step["_target_"] for step in _content(name)["initialize"]][:3]
-        assert first == ["maesil_monai.plain_errors.show_plain_errors", "maesil_monai.option_names.check_option_names", "@settings"]
+        steps = [step if isinstance(step, str) else step["_target_"].split(".")[-1] for step in _content(name)["initialize"]]
+        assert steps[:3] == ["show_plain_errors", "check_option_names", "@settings"]
 
 
 def test_the_training_holds_at_most_380_values() -> None:

@@ -94,7 +94,9 @@ def test_a_value_of_another_type_or_out_of_range_is_refused_with_what_to_write(n
 
 
 def test_yes_and_no_are_told_with_a_capital_letter() -> None:
-    with pytest.raises(ValueError, match=r"^amp='false': expected True or False, or one of bfloat16, float16\. .* --amp False or"):
+    with pytest.raises(
+        ValueError, match=r"^amp='false': expected True or False, or one of bfloat16, float16\. .* --amp False or"
+    ):
         RunSettings(**{**DEFAULTS, "amp": "false"})
 
 
