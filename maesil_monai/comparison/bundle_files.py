@@ -15,6 +15,7 @@ import maesil_monai
 from maesil_monai.comparison.entry import Entry
 from maesil_monai.config_names import OF_MONAI, head_of, suggestion
 from maesil_monai.errors import BadSetting
+from maesil_monai.training.settings import RunSettings
 
 # What a comparison sets itself, for all models alike, and what to do instead of changing it for one.
 SET_BY_COMPARISON = {
@@ -30,6 +31,15 @@ SET_BY_COMPARISON = {
     "val_scans": "every model trains and validates on the same scans",
     "time_limit_minutes": "every model trains for the same number of steps, so lower max_epochs in the overlay",
     "normalise_patches": "targets that are normalised patch by patch give no voxels, and their PSNR is not defined",
+    "voxels_per_latent": "write ae_8 or ae_512",
+    "masked_input": "write ae_masked",
+}
+# Models that share an overlay with another one: the name behind the overlay's, and what is changed of it.
+AUTOENCODERS = ("ae", "vae", "vqvae")
+FORMS: dict[str, dict[str, Any]] = {
+    "_8": {"voxels_per_latent": 8},
+    "_512": {"voxels_per_latent": 512},
+    "_masked": {"masked_input": True, "loss_on_all": False, "mask_rule": "total"},
 }
 
 
@@ -66,41 +76,57 @@ class BundleFiles:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models there are overlays for."""
-        return tuple(sorted(file.stem for file in (self.root / "configs" / "models").glob("*.json")))
+        """The models there are: the overlays, and the forms of autoencoders."""
+        overlays = [file.stem for file in (self.root / "configs" / "models").glob("*.json")]
+        return tuple(sorted([*overlays, *(model + form for model in AUTOENCODERS if model in overlays for form in FORMS)]))
 
     def files_of(self, model: str) -> list[str]:
         """Gives the configurations of a model's training, in order.
 
         Raises:
-            ValueError: for a model without an overlay.
+            ValueError: for an unknown model.
         """
         if model not in self.models:
             raise BadSetting(f"model {model!r} is unknown: expected one of {', '.join(self.models)}.")
-        own = self.root / "configs" / "models" / f"{model}.json"
+        own = self.root / "configs" / "models" / f"{_parted(model)[0]}.json"
         return [str(file) for file in (self.root / "configs" / "train.json", *self.overlay, own)]
 
     def settings_of(self, entry: Entry) -> dict[str, Any]:
         """Gives a model's configuration with the entry's rule and changes, references not followed.
 
         Raises:
-            ValueError: for a model without an overlay, or a change of what is no setting or is not the model's to set.
+            ValueError: for an unknown model, or a change of what is no setting or is not the model's to set, or to a value
+                that the setting must not have.
         """
         settings = ConfigParser.load_config_files(self.files_of(entry.model))
-        for key, _ in entry.changes:
+        for key, value in entry.changes:
             if key in SET_BY_COMPARISON:
                 raise BadSetting(f"model {str(entry)!r}: {key} is the same for all models; {SET_BY_COMPARISON[key]}.")
-            if key not in settings["settings"]:
-                cure = suggestion(key, settings["settings"], "docs/configuration.md lists the settings.")
+            if key not in RunSettings.names():
+                cure = suggestion(key, RunSettings.names(), "docs/configuration.md lists the settings.")
                 raise BadSetting(f"model {str(entry)!r}: {key} is no setting of train.json; {cure}")
-        settings.update(entry.changes)
+            try:
+                RunSettings.check(key, value)
+            except BadSetting as error:
+                raise BadSetting(f"model {str(entry)!r}: {error}") from None
+        settings.update(self.changes_of(entry))
         if entry.rule is not None:
             settings["mask_rule"] = entry.rule
         return settings
 
+    def changes_of(self, entry: Entry) -> dict[str, Any]:
+        """Gives what is changed of the files of an entry's model, its rule aside."""
+        return {**_parted(entry.model)[1], **dict(entry.changes)}
+
     def with_rule(self, entry: Entry) -> Entry:
         """Writes out the rule an entry is trained with, and refuses what :meth:`settings_of` refuses."""
         return Entry(entry.model, self.settings_of(entry)["mask_rule"], entry.changes)
+
+
+def _parted(model: str) -> tuple[str, dict[str, Any]]:
+    """Gives the overlay of a model, and what its form changes."""
+    name, sign, form = model.partition("_")
+    return (name, FORMS[sign + form]) if name in AUTOENCODERS and sign + form in FORMS else (model, {})
 
 
 def _check_overlay(file: Path, train: Mapping[str, Any]) -> None:

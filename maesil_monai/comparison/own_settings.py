@@ -11,14 +11,14 @@ from maesil_monai.comparison.bundle_files import BundleFiles
 from maesil_monai.comparison.entry import Entry
 from maesil_monai.errors import BadCheckpoint
 from maesil_monai.networks.described import is_same
+from maesil_monai.training.settings import RunSettings
 from maesil_monai.training.trained_on import seen_scans
 from maesil_monai.weights_file.read import read_weights
 
-# What names and shapes of weights do not tell, or not in words that help.
-COMPARED_KEYS = (
-    "decoder", "patch_embedding", "head", "cube_size", "superpatch_size", "patch_size", "resample_policy", "spacing_mm",
-    "window_hu", "mask_rule", "mask_ratio", "mask_axis_ratio", "mask_wrap", "normalise_patches",
-)  # fmt: skip
+# What names and shapes of weights do not tell, or not in words that help. A preset is taken over, the others only judge.
+COMPARED_KEYS = tuple(
+    name for name in RunSettings.names("shared") if name not in ("preset", "min_body", "val_scans", "val_masks", "seed")
+)
 
 
 def preset_of(checkpoint: Path, entry: Entry, bundle: BundleFiles) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from maesil_monai.comparison.bundle_files import BundleFiles
+from maesil_monai.comparison.bundle_files import SET_BY_COMPARISON, BundleFiles
 from maesil_monai.comparison.entry import Entry
 from maesil_monai.comparison.pipeline import Pipeline, Split
 from maesil_monai.comparison.rate_search import RATES_NAME, SEARCH_FOLDER
@@ -18,6 +18,7 @@ from maesil_monai.comparison.results import Line, rows_of
 from maesil_monai.comparison.scores import Scores
 from maesil_monai.evaluation.json_files import write_json
 from maesil_monai.training.run_record import RECORD_NAME, hardware, versions
+from maesil_monai.training.settings import RunSettings
 
 logger = logging.getLogger(__name__)
 
@@ -26,11 +27,6 @@ COMMANDS_NAME = "commands.txt"
 REFERENCE, REFERENCE_RULE = "maesil", "total"
 CURVE_METRIC = "psnr_hidden_body"
 LINE_KEYS = ("model", "training_rule", "evaluation_rule")
-SHOWN_SETTINGS = (
-    "preset", "decoder", "patch_embedding", "resample_policy", "spacing_mm", "cube_size", "superpatch_size", "patch_size",
-    "window_hu", "min_body", "mask_ratio", "mask_axis_ratio", "val_masks", "batch_size", "accumulation", "learning_rate",
-    "learning_rate_batch", "warmup_steps", "weight_decay", "superpatches_per_epoch", "max_epochs", "ema_decay", "loss", "amp",
-)  # fmt: skip
 
 
 def write_results(folder: Path, plan: Mapping[str, Any], bundle: BundleFiles, split: Split) -> list[Path]:
@@ -158,5 +154,5 @@ def _search(folder: Path) -> list[dict[str, Any]]:
 
 def _settings(bundle: BundleFiles, split: Split, rule: str) -> dict[str, Any]:
     pipeline = Pipeline(bundle, Entry(REFERENCE), split, rule)
-    shown = {key: pipeline.settings[key] for key in SHOWN_SETTINGS if key in pipeline.settings}
+    shown = {key: pipeline.settings[key] for key in RunSettings.names() if key not in {*SET_BY_COMPARISON} - {"learning_rate"}}
     return {**shown, **pipeline.patch_sizes()}

@@ -80,7 +80,7 @@ class Trainer:
             return run
         if (run / NON_FINITE_NAME).is_file():
             raise Diverged(errno.ECHILD, f"the training of {entry} diverged, see", str(run / NON_FINITE_NAME))
-        keys = {**dict(entry.changes), "seed": seed, "leave_out": self.leave_out, **overrides}
+        keys = {**self.bundle.changes_of(entry), "seed": seed, "leave_out": self.leave_out, **overrides}
         if entry.rule is not None:
             keys["mask_rule"] = entry.rule
         if rate is not None:

@@ -32,6 +32,6 @@ def summary_writer(log_dir: str | Path) -> SummaryWriter | SilentWriter:
 
 
 def training_lines(summary_writer: SummaryWriter | SilentWriter) -> TensorBoardStatsHandler:
-    """Draws a trainer's loss, learning rate, gradient norm and speed, where :class:`GradientGuard` and :class:`ProgressLine` note them."""
+    """Draws a trainer's loss, and what :class:`GradientGuard` and :class:`ProgressLine` note of it."""
     shown = ["learning_rate", "grad_norm", "superpatches_per_second"]
     return TensorBoardStatsHandler(summary_writer, tag_name="train_loss", output_transform=loss_of, state_attributes=shown)

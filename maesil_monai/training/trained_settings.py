@@ -26,7 +26,7 @@ def trained_settings(ckpt: str | Path, **given: Any) -> SimpleNamespace:
         Every shared setting as an attribute.
 
     Raises:
-        ValueError: for a value that the setting must not have.
+        BadSetting: for a value that the setting must not have.
         BadCheckpoint: if there are no weights, if they do not tell their settings, or if a given one contradicts them.
     """
     changes = {name: value for name, value in given.items() if value is not None}

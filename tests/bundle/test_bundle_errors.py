@@ -110,7 +110,7 @@ def test_weights_of_another_network_are_refused(name: str, scan_folder: Path, tm
     settings = {"decoder": "cross_attention", "num_workers": 0, "output_dir": str(tmp_path)}
     message = _message(name, trained.settings, dataset_dir=str(scan_folder), **settings)
     assert message.startswith(str(trained.folder / "model.pt"))
-    assert "decoder.blocks.0." in message
+    assert "decoder 'self_attention' in the weights, 'cross_attention' in the network" in message
 
 
 def test_a_fault_in_the_handling_of_a_bad_scan_ends_the_command_with_its_own_traceback(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ from bundle_runs import TRAINING, Trained, run, workflow
 
 from maesil_monai.errors import BadCheckpoint
 from maesil_monai.plain_errors import clear_error
+from maesil_monai.training.settings import RunSettings
+from maesil_monai.weights_file.checkpoints import load_checkpoint, save_checkpoint
 
 
 @pytest.fixture
@@ -54,6 +57,21 @@ def test_a_checkpoint_of_another_configuration_is_refused_by_the_keys_that_diffe
     assert "window_hu: [-1000, 1000] in the checkpoint, [-1000, 500] now" in str(error)
     assert "cube_size" not in str(error)
     assert {name: (unfinished / name).read_bytes() for name in names} == kept
+
+
+def test_a_checkpoint_of_before_whose_fingerprint_was_nested_goes_on(scan_folder: Path, unfinished: Path) -> None:
+    last = unfinished / "checkpoint_last.pt"
+    state = load_checkpoint(last)
+    later = ("voxels_per_latent", "masked_input", "head", "leave_out")
+    shared = {name: state["fingerprint"].pop(name) for name in RunSettings.names("shared") if name not in later}
+    apart = {name: value for name, value in state["fingerprint"].items() if name not in later}
+    save_checkpoint(last, {**state, "fingerprint": {"shared": shared, **apart}})
+    settings: dict[str, Any] = {**TRAINING, "dataset_dir": str(scan_folder), "output_dir": str(unfinished), "ckpt": "last"}
+    with pytest.raises(RuntimeError) as raised:
+        run("train", **settings, loss="l1", head="conv")
+    assert "head: linear in the checkpoint, conv now; loss: mse in the checkpoint, l1 now;" in str(clear_error(raised.value))
+    made = run("train", **{**settings, "max_epochs": 3})
+    assert (made.trainer.state.epoch, made.trainer.state.iteration) == (3, 12)
 
 
 def test_init_weights_takes_over_all_weights_and_says_so(

@@ -92,16 +92,21 @@ def test_an_overlay_has_fewer_than_50_lines(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["evaluate", "inference"])
-def test_a_key_means_the_same_and_has_the_same_default_as_in_training(name: str) -> None:
+def test_a_key_means_the_same_as_in_training_and_what_the_weights_know_is_left_to_them(name: str) -> None:
     training = _content("train")
     other = _content(name)
     # These belong to the run and not to the network: where from, where to, how much at once.
     own = {"output_dir", "ckpt", "val_superpatches", "batch_size", "num_workers"}
-    shared = {key for key in _user_keys(name) if key in training} - own
-    assert {key: other[key] for key in shared} == {key: training[key] for key in shared}
-    # What a run writes down for the others is what they have; inference judges nothing, and an autoencoder brings its own keys.
+    shared = {*RunSettings.names("shared")}
+    same = {key for key in _user_keys(name) if key in training} - own - shared
+    assert {key: other[key] for key in same} == {key: training[key] for key in same}
+    # Inference judges nothing, and of an autoencoder the weights tell.
     elsewhere = {"voxels_per_latent", "masked_input"} | ({"min_body", "val_scans", "val_masks"} if name == "inference" else set())
-    assert {*RunSettings.names("shared")} - elsewhere <= {*_user_keys(name)}
+    assert {key: other[key] for key in shared - elsewhere} == dict.fromkeys(shared - elsewhere)
+    # Each is listed twice: as a key, and where it is held against the weights.
+    checked = {key: value for key, value in other["settings"].items() if key != "_target_"}
+    assert shared - elsewhere <= checked.keys() <= {*RunSettings.names()}
+    assert checked == {key: f"@{key}" for key in checked}
 
 
 def test_a_setting_is_listed_twice_where_its_default_stands_and_where_it_is_checked() -> None:
@@ -120,12 +125,8 @@ def test_a_setting_is_listed_twice_where_its_default_stands_and_where_it_is_chec
 
 def test_the_settings_are_checked_before_anything_is_built() -> None:
     for name in ("train", "multi_gpu_train"):
-        first = [step if isinstance(step, str) else step["_target_"] for step in _content(name)["initialize"]][:3]
-        assert first == [
-            "maesil_monai.plain_errors.show_plain_errors",
-            "maesil_monai.option_names.check_option_names",
-            "@settings",
-        ]
+        steps = [step if isinstance(step, str) else step["_target_"].split(".")[-1] for step in _content(name)["initialize"]]
+        assert steps[:3] == ["show_plain_errors", "check_option_names", "@settings"]
 
 
 def test_the_training_holds_at_most_380_values() -> None:

@@ -15,6 +15,7 @@ from maesil_monai.__main__ import main
 from maesil_monai.comparison import compare
 from maesil_monai.comparison.bundle_files import SET_BY_COMPARISON, BundleFiles
 from maesil_monai.comparison.entry import Entry
+from maesil_monai.comparison.report.systems import System
 from maesil_monai.comparison.request import Request, request_of
 
 ROOT = Path(__file__).parents[2]
@@ -216,6 +217,28 @@ def test_a_change_of_what_is_no_setting_is_refused_with_names_near_it(capsys: py
     for key in ("network_def", "settings", "train#loss", "device"):  # there, but not a user's settings
         with pytest.raises(ValueError, match=f"{key} is no setting of train.json"):
             BUNDLE.settings_of(Entry("maesil", "total", ((key, 1),)))
+
+
+def test_a_change_to_what_a_setting_cannot_be_is_refused_before_anything_is_trained(capsys: pytest.CaptureFixture[str]) -> None:
+    line = _error(["--models", "mae+mask_ratio=2", "--train"], capsys)
+    assert "model 'mae+mask_ratio=2': mask_ratio=2: expected a number, above 0 and below 1." in line
+
+
+def test_the_forms_of_an_autoencoder_share_its_overlay_and_keep_their_names() -> None:
+    for name, changed in (
+        ("vae", {}),
+        ("vae_8", {"voxels_per_latent": 8}),
+        ("vae_512", {"voxels_per_latent": 512}),
+        ("vae_masked", {"masked_input": True, "loss_on_all": False}),
+    ):
+        entry = BUNDLE.with_rule(Entry.parse(name))
+        assert str(entry) == f"{name}@total"
+        assert BUNDLE.files_of(name) == BUNDLE.files_of("vae")
+        assert BUNDLE.settings_of(entry) == {**BUNDLE.settings_of(Entry("vae")), **changed}
+        assert System(entry.label, entry.rule).group == ("inpainting" if name == "vae_masked" else "whole")
+    for name in ("mae_8", "vae_16", "hi_end_mae_masked"):
+        with pytest.raises(ValueError, match=f"model '{name}' is unknown"):
+            BUNDLE.settings_of(Entry(name))
 
 
 @pytest.mark.parametrize("key", sorted(SET_BY_COMPARISON))

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 from monai.data import DataLoader, Dataset, MetaTensor
-from monai.transforms import Compose, EnsureTyped, Invertd, RandFlipd, SelectItemsd
+from monai.transforms import Compose, Invertd, RandFlipd
 
 from maesil_monai.transforms import (
+    BatchItemsd,
     BodyMaskd,
     DualMaskd,
     LoadVolumed,
@@ -19,7 +20,6 @@ from maesil_monai.transforms import (
 )
 
 SUPERPATCH, PATCH = (16, 16, 8), (4, 4, 2)
-FINAL = [SelectItemsd(keys=("image", "hidden", "target")), EnsureTyped(keys=("image", "hidden", "target"), track_meta=False)]
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def training_chain(resample, num_samples=2, position="free", window_hu=(-1000, 1
             WindowHUd(keys="image", window_hu=window_hu),
             *(RandFlipd(keys=("image", "valid"), prob=0.5, spatial_axis=axis) for axis in range(3)),
             DualMaskd(keys="image", patch_size=PATCH),
-            *FINAL,
+            BatchItemsd(),
         ]
     )
 
@@ -103,15 +103,19 @@ def test_validation_superpatches_come_with_body_start_and_fixed_masks(scan_path)
             SuperpatchCropd(keys=("image", "body"), superpatch_size=SUPERPATCH, patch_size=PATCH, index_key="superpatch"),
             WindowHUd(keys="image"),
             DualMaskd(keys="image", patch_size=PATCH, seed_key="mask_seed"),
-            EnsureTyped(keys=("image", "body", "start", "hidden", "target"), track_meta=False),
         ]
     )
-    items = [{"image": str(scan_path), "superpatch": index, "mask_seed": 100 + index} for index in range(8)]
+    items = [{"image": str(scan_path), "superpatch": index, "mask_seed": 100 + index, "scan": 3} for index in range(8)]
     first, second = [chain(item) for item in items], [chain(item) for item in items]
     for a, b in zip(first, second, strict=True):
         assert all(torch.equal(a[key], b[key]) for key in ("image", "body", "start", "hidden", "target", "valid"))
     assert [item["start"].tolist() for item in first[:3]] == [[0, 0, 0], [0, 0, 8], [0, 16, 0]]
-    body = torch.stack([item["body"] for item in first])
+    # A batch holds them as plain tensors, and nothing that no engine looks at: "valid", "superpatch" and "mask_seed" stay behind.
+    batched = [BatchItemsd()(item) for item in first]
+    assert all(sorted(item) == ["body", "hidden", "image", "scan", "start", "target"] for item in batched)
+    assert {type(value) for item in batched for value in item.values()} == {torch.Tensor, int}
+    assert all(torch.equal(a["image"], b["image"].as_tensor()) for a, b in zip(batched, first, strict=True))
+    body = torch.stack([item["body"] for item in batched])
     assert body.dtype == torch.bool
     # The body takes up 28 x 26 of 40 x 36 voxels in each plane, before and after the resampling.
     assert float(body.float().mean()) == pytest.approx(28 * 26 / (40 * 36), abs=0.03)
