@@ -84,7 +84,7 @@ def test_the_network_takes_and_gives_what_the_metadata_says() -> None:
     small = {"preset": "tiny", "superpatch_size": 32, "_meta_#network_data_format#inputs#image#spatial_shape": [32, 32, 32]}
     verify_net_in_out("network_def", METADATA, config_files("inference"), device="cpu", **small)
     formats = json.loads((CONFIGS / "metadata.json").read_text())["network_data_format"]
-    superpatch_size = json.loads((CONFIGS / "inference.json").read_text())["superpatch_size"]
+    superpatch_size = json.loads((CONFIGS / "train.json").read_text())["superpatch_size"]
     assert formats["inputs"]["image"]["spatial_shape"] == [superpatch_size] * 3
     assert formats["outputs"]["pred"]["spatial_shape"] == [superpatch_size] * 3
 
