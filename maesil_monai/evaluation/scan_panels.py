@@ -13,7 +13,8 @@ import torch
 from monai.transforms import Transform
 
 from maesil_monai.inferers import SuperpatchInferer
-from maesil_monai.reports.panels import WINDOWS, central_voxel, save_panels
+from maesil_monai.reports.panels import save_panels
+from maesil_monai.reports.slices import WINDOWS, central_voxel
 
 logger = logging.getLogger(__name__)
 

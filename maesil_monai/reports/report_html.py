@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from maesil_monai.data.prepare.report import count_codes
-from maesil_monai.reports.report_charts import bar_chart
+from maesil_monai.reports.histogram import histogram
 from maesil_monai.reports.report_style import STYLE
 
 Picture = tuple[str, str, str]
@@ -132,13 +132,14 @@ def _which(count: int) -> str:
 def _charts(histograms: Mapping[str, Mapping[str, Sequence[float]]]) -> list[str]:
     if not histograms:
         return []
-    charts = []
-    for key, title, unit in _CHARTS:
-        chart = bar_chart(title, histograms[key]["edges"], histograms[key]["counts"], unit)
-        charts.append(f"<figure><figcaption>{title} (scans)</figcaption>{chart}</figure>")
-    hu = bar_chart("Share of voxels by HU", histograms["hu"]["edges"], histograms["hu"]["counts"], "HU", share=True)
-    charts.append(f"<figure><figcaption>HU (share of voxels, mean over scans, logarithmic)</figcaption>{hu}</figure>")
+    drawn = [histogram(f"{title} (scans)", *_numbers(histograms[key]), unit) for key, title, unit in _CHARTS]
+    drawn.append(histogram("HU (share of voxels, mean over scans, logarithmic)", *_numbers(histograms["hu"]), "HU", share=True))
+    charts = [f"<figure><figcaption>{chart.caption}</figcaption>{chart.svg}</figure>" for chart in drawn]
     return ["<h2>How the scans are made</h2>", '<div class="charts">', *charts, "</div>"]
+
+
+def _numbers(found: Mapping[str, Sequence[float]]) -> tuple[Sequence[float], Sequence[float]]:
+    return found["edges"], found["counts"]
 
 
 def _pictures(pictures: Sequence[Picture], num_admitted: int) -> list[str]:

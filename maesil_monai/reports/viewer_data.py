@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from maesil_monai.comparison.report.cases import Case
-from maesil_monai.comparison.report.pictures import WINDOW_NAMES, difference_stops
-from maesil_monai.reports.panels import ROWS, WINDOWS
+from maesil_monai.reports.case import Case
+from maesil_monai.reports.slices import DIFFERENCE_COLOURS, PLANES, WINDOWS, window_name
 
 # HU between neighbouring values: the first that lets everything fit is taken. 2 is finer than a grey of the soft-tissue window.
 STEPS_HU = (1, 2, 4, 8)
@@ -73,10 +72,10 @@ def viewer_data(cases: Sequence[Case], window_hu: tuple[float, float], max_chara
         "start": window_hu[0],
         "left_out": len(cases) - kept,
         "cases": [_entry(case) for case in cases[:kept]],
-        "windows": [[WINDOW_NAMES.get(name, name), *window] for name, window in WINDOWS.items()]
+        "windows": [[window_name(name), *window] for name, window in WINDOWS.items()]
         + [["full range", window_hu[1] - window_hu[0], (window_hu[0] + window_hu[1]) / 2]],
-        "planes": [[name, axis, letters] for name, axis, letters in ROWS],
-        "stops": difference_stops(),
+        "planes": [[name, axis, letters] for name, axis, letters in PLANES],
+        "stops": DIFFERENCE_COLOURS,
     }
     parts = [f'<script type="application/json" id="viewer-index">{_inert(json.dumps(index))}</script>']
     for number, of_case in enumerate(volumes[:kept]):
@@ -101,7 +100,7 @@ def _entry(case: Case) -> dict[str, Any]:
         "hidden": base64.b64encode(np.packbits(case.hidden.reshape(-1)).tobytes()).decode("ascii"),
         "spacing": list(case.spacing_mm),
         "center": list(case.center),
-        "models": [system.label for system in case.reconstructions],
+        "models": list(case.reconstructions),
     }
 
 

@@ -173,7 +173,7 @@ def test_reconstructions_that_do_not_fit_or_are_not_defined_are_left_out(
     np.savez(tmp_path / "figures/mean_training_volume/pt_7.npz", reconstruction=np.full((32, 32, 32), np.nan, np.float16))
     np.savez(tmp_path / "figures/mean_of_visible/pt_7.npz", reconstruction=np.zeros((32, 32, 32), np.float16))
     cases = read_cases(tmp_path / "figures", [MAESIL, undefined, mean], (-1000.0, 1000.0))
-    assert [set(case.reconstructions) for case in cases] == [{mean}, {MAESIL}]
+    assert [list(case.reconstructions) for case in cases] == [[mean.label], [MAESIL.label]]
     assert "maesil@total/pt_7.npz: shape (8, 8, 8), expected (32, 32, 32): left out" in caplog.text
 
 
@@ -208,7 +208,7 @@ class _Shape(HTMLParser):
         self.targets |= {str(value)[:22] for name, value in attrs if name in ("src", "href", "action", "data", "poster")}
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert tag in ("line", "rect", "polyline")
+        assert tag in ("path", "rect", "use")
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag

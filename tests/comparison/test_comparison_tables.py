@@ -13,8 +13,7 @@ from made_up_comparison import BASELINE_PSNR, NO_LPIPS
 from made_up_comparison import results as made_up_results
 
 from maesil_monai.comparison.report import write_report
-from maesil_monai.comparison.report.blockiness import blockiness
-from maesil_monai.comparison.report.chart_set import differences, error_by_distance, training_curves
+from maesil_monai.comparison.report.charts import blockiness, differences, error_by_distance, training_curves
 from maesil_monai.comparison.report.planes import planes_table
 from maesil_monai.comparison.report.results import Results
 from maesil_monai.comparison.report.settings import how
@@ -130,17 +129,18 @@ def test_what_was_judged_on_other_superpatches_is_drawn_beside_no_other(content:
             entry["training_rule"] = "total"  # MAESIL's, so that MAESIL would stand behind it
     results = Results(content)
     label = "Hi-End-MAE, own sizes (total)"
-    assert "Hi-End-MAE (random)" in differences(results)
-    assert label not in differences(results)
+    for chart in differences(results).groups[""]:
+        assert "Hi-End-MAE (random)" in chart.svg
+        assert label not in chart.svg
     by_distance = error_by_distance(results)
-    assert f"Left out: {label} (superpatches of its own size)." in by_distance
-    assert f"<figcaption>{label}" not in by_distance
+    assert by_distance.notes == [f"Left out: {label} (superpatches of its own size)."]
+    assert label not in [chart.caption for chart in by_distance.groups[""]]
     curves = training_curves(results)
-    assert f"{label}: superpatches of its own size, not comparable" in curves
-    panel = curves.split(f"<figcaption>{label}")[1].split("</figure>")[0]
-    assert 'class="own"' in panel
-    assert 'class="behind"' not in panel
-    assert 'class="base' not in panel
+    assert f"{label}: superpatches of its own size, not comparable with the other panels." in curves.notes
+    (panel,) = [chart.svg for charts in curves.groups.values() for chart in charts if chart.caption == label]
+    assert "var(--own)" in panel
+    assert "var(--behind)" not in panel
+    assert "var(--base" not in panel
     planes = planes_table(results)
     assert planes is not None
     assert APART in _notes(planes)

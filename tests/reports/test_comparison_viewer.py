@@ -15,9 +15,10 @@ from headless_browser import Browser
 from made_up_comparison import MODELS, make_up_comparison
 
 from maesil_monai.comparison.report import write_report
-from maesil_monai.comparison.report.cases import Case, read_cases
+from maesil_monai.comparison.report.cases import read_cases
 from maesil_monai.comparison.report.results import Results
-from maesil_monai.comparison.report.systems import MAESIL, System
+from maesil_monai.comparison.report.systems import MAESIL
+from maesil_monai.reports.case import Case
 from maesil_monai.reports.viewer_data import pack, unpack, viewer_data
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -52,7 +53,7 @@ def test_the_viewers_volumes_are_those_of_the_files_to_half_a_step(cases: list[C
     hidden = np.unpackbits(np.frombuffer(base64.b64decode(index["cases"][1]["hidden"]), np.uint8)).astype(bool)
     np.testing.assert_array_equal(hidden[: case.hidden.size].reshape(case.hidden.shape), case.hidden)
     made = unpack(volumes[f"1-{place + 1}"]) - 1000.0
-    np.testing.assert_allclose(made, case.reconstructions[System("mae", "random")][case.hidden_voxels], atol=0.5)
+    np.testing.assert_allclose(made, case.reconstructions["MAE (random)"][case.hidden_voxels], atol=0.5)
 
 
 def test_volumes_that_are_too_large_are_rounded_more_and_then_left_out(cases: list[Case]) -> None:
@@ -120,7 +121,7 @@ def test_the_viewer_shows_the_slice_that_slider_keys_wheel_and_click_ask_for(
         np.testing.assert_array_equal((_pixels(browser, 0, 1) == [0x33, 0x45, 0x5E]).all(-1), hidden)
         difference = _pixels(browser, 0, 3)
         assert (difference[~hidden] == 0).all()
-        made = ((case.reconstructions[MAESIL][:, :, axial].T[::-1, ::-1] + 600) / 1500 + 0.5).clip(0, 1) * 255
+        made = ((case.reconstructions[MAESIL.label][:, :, axial].T[::-1, ::-1] + 600) / 1500 + 0.5).clip(0, 1) * 255
         np.testing.assert_allclose(_pixels(browser, 0, 2)[..., 0], made, atol=0.7)
 
     start = case.center[2]

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maesil_monai.evaluation import CurvePoint, MethodRow, learning_curve, psnr_table, save_png
+from maesil_monai.evaluation import MethodRow, psnr_table
+from maesil_monai.reports.chart_output import save_png
+from maesil_monai.reports.learning_curve import CurvePoint, learning_curve
 
 POINTS = [CurvePoint(0, 0.0, 5.0), CurvePoint(100, 10.0, 9.0), CurvePoint(200, 15.0, math.nan), CurvePoint(400, 20.0, 12.0)]
 
@@ -26,13 +28,13 @@ def test_names_of_close_lines_do_not_touch() -> None:
 
 
 def test_the_upper_axis_tells_the_minutes_of_the_superpatches_below() -> None:
-    upper = learning_curve(POINTS, {}).axes[1]
+    (upper,) = learning_curve(POINTS, {}).axes[0].child_axes
     # Ticks at 0, 100, 200, 300, 400 superpatches; 300 lies half way between minutes 15 and 20.
     assert [tick.get_text() for tick in upper.get_xticklabels()] == ["0.0", "10.0", "15.0", "17.5", "20.0"]
 
 
 def test_a_curve_is_written_as_a_picture_also_of_one_validation(tmp_path: Path) -> None:
-    path = save_png(learning_curve(POINTS[:1], {"mean_of_visible": 6.6}, title="case"), tmp_path / "curve.png")
+    path = save_png(learning_curve(POINTS[:1], {"mean_of_visible": 6.6}), tmp_path / "curve.png")
     with Image.open(path) as picture:
         assert picture.size == (1050, 600)  # 7 x 4 inches at 150 pixels
 

@@ -8,15 +8,15 @@ import html
 from collections.abc import Sequence
 from importlib.resources import files
 
-from maesil_monai.comparison.report.blockiness import blockiness
-from maesil_monai.comparison.report.cases import Case
-from maesil_monai.comparison.report.chart_set import differences, error_by_distance, training_curves
-from maesil_monai.comparison.report.pictures import figure_3
+from maesil_monai.comparison.report.charts import blockiness, differences, error_by_distance, training_curves
+from maesil_monai.comparison.report.figure3 import PicturedCase, figure_3
 from maesil_monai.comparison.report.planes import planes_table
 from maesil_monai.comparison.report.results import Results
 from maesil_monai.comparison.report.settings import commands, how, settings_tables, tiles
 from maesil_monai.comparison.report.tables2_3 import matrix, table2_ours, table2_paper, table3
 from maesil_monai.comparison.report.verdict import verdict
+from maesil_monai.reports.case import Case
+from maesil_monai.reports.chart_set import ChartSet
 from maesil_monai.reports.report_style import STYLE
 from maesil_monai.reports.tables import Table
 from maesil_monai.reports.viewer_data import MAX_CHARACTERS, VIEWER_FRAME, viewer_data
@@ -81,7 +81,7 @@ def _sections(results: Results, cases: Sequence[Case], window_hu: tuple[float, f
     rules = matrix(results)
     return [
         ("table2", "Table II, our protocol", _scores([table2_ours(results, dataset) for dataset in results.datasets])),
-        ("differences", "Differences to MAESIL", differences(results)),
+        ("differences", "Differences to MAESIL", _charts(differences(results), "rows")),
         ("matrix", "Training rule by evaluation rule", _scores([rules]) if rules else ""),
         (
             "table2-paper",
@@ -89,13 +89,51 @@ def _sections(results: Results, cases: Sequence[Case], window_hu: tuple[float, f
             _scores([table2_paper(results, dataset) for dataset in results.datasets]),
         ),
         ("table3", "Table III", _scores([table3(results)])),
-        ("curves", "Training curves", training_curves(results)),
+        ("curves", "Training curves", _charts(training_curves(results), "small")),
         ("distance", "Error by distance to what was seen", _distance(results)),
-        ("blockiness", "Blockiness", _explained(_BLOCKINESS, blockiness(results))),
-        ("figure3", "Figure 3, every model", _explained(_CONVENTION, figure_3(cases, window_hu))),
+        ("blockiness", "Blockiness", _explained(_BLOCKINESS, _charts(blockiness(results), "rows"))),
+        ("figure3", "Figure 3, every model", _explained(_CONVENTION, _figure_3(figure_3(cases, window_hu)))),
         ("viewer-section", "Viewer", f'<p class="viewer-hint">{html.escape(_HINT)}</p>{VIEWER_FRAME}' if cases else ""),
         ("settings", "How this was made", _made(results)),
     ]
+
+
+def _charts(shown: ChartSet, size: str) -> str:
+    parts = [f"<p>{html.escape(note)}</p>" for note in shown.notes]
+    entries = "".join(f'<span class="entry">{drawn}{html.escape(label)}</span>' for drawn, label in shown.legend)
+    parts.append(f'<p class="legend">{entries}</p>' if entries else "")
+    for heading, charts in shown.groups.items():
+        parts.append(f"<h3>{html.escape(heading)}</h3>" if heading else "")
+        figures = [f"<figure><figcaption>{html.escape(chart.caption)}</figcaption>{chart.svg}</figure>" for chart in charts]
+        parts.append(f'<div class="charts {size}">{"".join(figures)}</div>')
+    return "".join(parts) if shown else ""
+
+
+def _figure_3(cases: Sequence[PicturedCase]) -> str:
+    parts = []
+    for number, case in enumerate(cases):
+        parts.append(f"<details{'' if number else ' open'}><summary>{html.escape(case.summary)}</summary>")
+        for window in case.windows:
+            ramp, limit = ", ".join(window.ramp), f"{window.limit_hu:.0f} HU"
+            parts.append(
+                f'<h4>{html.escape(window.heading)}</h4><p class="scale"><span>-{limit}</span><span class="ramp" '
+                f'style="background: linear-gradient(90deg, {ramp})"></span><span>+{limit}</span> reconstruction - original</p>'
+                '<div class="cards">'
+            )
+            for card in window.cards:
+                pictures = "".join(
+                    f'<img src="{p.url}" alt="{html.escape(p.alt, quote=True)}" style="aspect-ratio: {p.aspect_ratio:.4g}">'
+                    for pair in card.rows
+                    for p in pair
+                )
+                head = "".join(f"<span>{name}</span>" for name in card.columns)
+                parts.append(
+                    f'<figure class="card"><figcaption><b>{html.escape(card.title)}</b><br>{html.escape(card.words)}</figcaption>'
+                    f'<div class="pair head">{head}</div><div class="pair">{pictures}</div></figure>'
+                )
+            parts.append("</div>")
+        parts.append("</details>")
+    return "".join(parts)
 
 
 def _scores(tables: Sequence[Table]) -> str:
@@ -107,7 +145,7 @@ def _scores(tables: Sequence[Table]) -> str:
 
 def _distance(results: Results) -> str:
     planes = planes_table(results)
-    chart = error_by_distance(results)
+    chart = _charts(error_by_distance(results), "small")
     return _explained(f"{_DISTANCE} {results.rule}.", chart) + (_scores([planes]) if planes else "")
 
 
