@@ -32,6 +32,7 @@ from maesil_monai.data.prepare.pseudonyms import (
     write_private,
 )
 from maesil_monai.data.prepare.report import REPORT_HTML, all_refusals, report_of, write_report
+from maesil_monai.data.prepare.report_page import Picture, report_page
 from maesil_monai.data.prepare.store_folder import (
     check_free_space,
     check_place,
@@ -43,7 +44,6 @@ from maesil_monai.data.prepare.store_folder import (
 from maesil_monai.data.prepare.work import Outcome, prepare_scan
 from maesil_monai.data.store import StoreSource
 from maesil_monai.data.volumes.admission import MAX_VOXELS, MIN_SLICES, AdmissionRules
-from maesil_monai.reports.report_html import Picture, report_page
 from maesil_monai.reports.slices import thumbnail
 from maesil_monai.whole_files import write_whole
 
