@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from made_up_comparison import results as made_up_results
 from maesil_monai.comparison.report.charts import blockiness, training_curves
 from maesil_monai.comparison.report.results import Results
 from maesil_monai.comparison.report.settings import tiles
+from maesil_monai.reports.pages import ENVIRONMENT, page
 from maesil_monai.reports.tables import Cell, Row, Table
 
 
@@ -45,15 +45,16 @@ def test_values_beside_the_scans_own_blockiness_move_behind_its_line(content: di
 
 def test_a_difference_may_break_before_its_interval_so_that_a_wide_table_fits() -> None:
     cell = Cell("12.0", "[11.0, 13.0]", difference="+367.9 [+318.6, +418.7]", sign=-1)
-    page = Table(
+    table = Table(
         "T", ("model", "MAE"), [Row([Cell("MAE"), cell], group="learned"), Row([Cell("AE"), Cell("1", difference="+1")])]
     )
-    text = page.html()
-    assert '<small class="parts bad"><span>\u0394 +367.9</span> <span>[+318.6, +418.7]</span></small>' in text
+    text = ENVIRONMENT.get_template("parts.html.j2").module.scores(table)  # type: ignore[attr-defined]
+    unseen = '<span class="unseen"> worse</span>'
+    assert f'<small class="parts bad"><span>\u0394 +367.9</span> <span>[+318.6, +418.7]</span>{unseen}</small>' in text
     assert '<small class="parts"><span>\u0394 +1</span></small>' in text
     assert "<small>[11.0, 13.0]</small>" in text
     assert '<div class="wide" tabindex="0"' in text  # scrolls where it does not fit
-    style = files("maesil_monai.reports").joinpath("report.css").read_text(encoding="utf-8")
+    style = page("base.html.j2", title="")
     assert "td small.parts { white-space: normal; }" in style
     assert "td small.parts span { white-space: nowrap; }" in style
     assert re.search(r"\.scores thead th \{[^}]*position: sticky; top: 0", style)

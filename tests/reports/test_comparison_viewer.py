@@ -187,7 +187,7 @@ def test_a_page_that_had_to_be_made_smaller_says_so(
     folder: Path, tmp_path: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(folder, tmp_path / "small")
-    monkeypatch.setattr("maesil_monai.comparison.report.page.MAX_CHARACTERS", 10_000)
+    monkeypatch.setattr("maesil_monai.comparison.report.write.MAX_CHARACTERS", 10_000)
     browser.open(write_report(tmp_path / "small")[2], 1280)
     assert browser.value(READY.format("0-0")) == "0-0"
     told = browser.value("document.querySelector('.limits').textContent")
