@@ -59,7 +59,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a caption and notes. The first column holds names.
+    """A table with a caption and notes, falsy without a row. The first column holds names.
 
     Example:
         >>> print(Table("T", ("model", "PSNR"), [Row([Cell("MAE"), Cell("12.0", "[11.0, 13.0]", best=True)])]).markdown())
@@ -72,6 +72,9 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Row]
     notes: Sequence[str] = field(default=())
+
+    def __bool__(self) -> bool:
+        return bool(self.rows)
 
     def is_numeric(self, place: int) -> bool:
         """Tells whether a column is aligned to the right."""

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 from maesil_monai.comparison.report.legend import OWN_SIZE
 from maesil_monai.comparison.report.results import HEADLINE_REGION, Measured, Results
 from maesil_monai.comparison.report.systems import Metric, System
 from maesil_monai.comparison.report.wording import interval_text, noun
-from maesil_monai.reports.tables import Cell, Mark
+from maesil_monai.reports.tables import Cell
 
 NO_ROW, NOT_MEASURED = "-", "not measured"
 
 
 def value_cell(
-    results: Results,
-    metric: Metric,
-    value: Measured | None,
-    region: str = HEADLINE_REGION,
-    best: bool = False,
-    marks: Sequence[Mark] = (),
-    compared: bool = False,
+    results: Results, metric: Metric, value: Measured | None, region: str = HEADLINE_REGION, compared: bool = False
 ) -> Cell:
     """Makes the cell of a measurement; where there is no number it says which kind of nothing it is.
 
@@ -29,19 +23,17 @@ def value_cell(
         metric: what is shown.
         value: the measurement, if there is a row.
         region: for the reason.
-        best, marks: how it is marked.
         compared: shows the difference to MAESIL.
     """
     if value is None:
         return Cell(NO_ROW)
     if value.mean is None:
         return Cell(_nothing(results, metric, value, region))
-    interval = interval_text(metric, value) or ("n = 1" if value.num_patients == 1 else "")
+    cell = Cell(metric.text(value.mean), interval_text(metric, value) or ("n = 1" if value.num_patients == 1 else ""))
     if value.difference is None or not compared:
-        return Cell(metric.text(value.mean), interval, best=best, marks=marks)
+        return cell
     difference = f"{metric.text(value.difference, True)} {interval_text(metric, value, difference=True)}".strip()
-    sign = value.sign * (1 if metric.higher_better else -1)
-    return Cell(metric.text(value.mean), interval, difference=difference, sign=sign, best=best, marks=marks)
+    return replace(cell, difference=difference, sign=value.sign * (1 if metric.higher_better else -1))
 
 
 def name_cell(results: Results, system: System) -> Cell:

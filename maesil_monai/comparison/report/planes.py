@@ -14,8 +14,8 @@ from maesil_monai.reports.tables import Cell, Row, Table
 PLANES = ("block", "surviving")
 
 
-def planes_table(results: Results) -> Table | None:
-    """Mean absolute error in HU by kind of plane; None without such rows.
+def planes_table(results: Results) -> Table:
+    """Mean absolute error in HU by kind of plane; empty without such rows.
 
     Distances are pooled by their voxels within a collection, then the headline's collections are averaged.
     """
@@ -40,7 +40,7 @@ def planes_table(results: Results) -> Table | None:
             ]
             rows.append(Row([name_cell(results, system), *cells], "own" if system == MAESIL else ""))
     caption = f"Mean absolute error in HU on hidden_body by kind of plane, rule {results.rule}"
-    return Table(caption, ("model (training rule)", "planes of the hidden block", "surviving planes"), rows) if rows else None
+    return Table(caption, ("model (training rule)", "planes of the hidden block", "surviving planes"), rows)
 
 
 def _weighted(rows: list[tuple[float, float]]) -> float:

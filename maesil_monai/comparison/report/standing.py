@@ -8,9 +8,9 @@ from dataclasses import replace
 from maesil_monai.comparison.report.legend import BEST_BASELINE, BLIND_SPOT, WORSE
 from maesil_monai.comparison.report.measured_cells import NO_ROW, NOT_MEASURED, value_cell
 from maesil_monai.comparison.report.results import HEADLINE_REGION, Measured, Results
-from maesil_monai.comparison.report.systems import MAESIL, METRICS, Metric, System
+from maesil_monai.comparison.report.systems import MAESIL, METRICS, GroupName, Metric, System
 from maesil_monai.comparison.report.wording import JUDGED, dataset_words, heading
-from maesil_monai.reports.tables import Cell, Mark, Row, Table
+from maesil_monai.reports.tables import Cell, Row, Table
 
 Place = tuple[System, Measured]
 
@@ -30,27 +30,33 @@ def ranked(
 
 
 def best_of(
-    results: Results, metric: Metric, *groups: str, region: str = HEADLINE_REGION, dataset: str | None = None
+    results: Results, metric: Metric, group: GroupName, region: str = HEADLINE_REGION, dataset: str | None = None
 ) -> Place | None:
-    """Gives the system of some groups that does best, None if none was measured on the headline's superpatches."""
-    places = ranked(results, metric, results.comparable(*groups), region, dataset)
-    return places[0] if places else None
+    """Gives the system of a group that does best, None if none was measured on the headline's superpatches."""
+    return next(iter(ranked(results, metric, results.comparable(group), region, dataset)), None)
 
 
 def score_cell(
     results: Results, system: System, metric: Metric, region: str = HEADLINE_REGION, dataset: str | None = None
 ) -> Cell:
     """Makes the cell of a system with its marks: best, best baseline, worse than it, blind spot of the region."""
-    best = best_of(results, metric, "inpainting", "baseline", region=region, dataset=dataset)
-    return value_cell(
-        results,
-        metric,
-        results.find(system, metric.key, region, dataset),
-        region,
-        best=best is not None and best[0] == system,
-        marks=_marks(results, system, metric, region, dataset),
-        compared=system.group in ("inpainting", "baseline") and results.shares_superpatches(system),
-    )
+    value, alike = results.find(system, metric.key, region, dataset), results.shares_superpatches(system)
+    cell = value_cell(results, metric, value, region, compared=alike and system.group in ("inpainting", "baseline"))
+    if value is None or value.mean is None or not alike:
+        return cell
+    model = best_of(results, metric, "inpainting", region, dataset)
+    baseline = best_of(results, metric, "baseline", region, dataset)
+    beaten = [place is not None and metric.better(place[1].mean or 0.0, value.mean) for place in (model, baseline)]
+    marks = {
+        WORSE: system.group in ("inpainting", "whole") and beaten[1],
+        BEST_BASELINE: baseline is not None and baseline[0] == system,
+        BLIND_SPOT: system.group == "constant"
+        and region == HEADLINE_REGION
+        and model is not None
+        and metric.better(value.mean, model[1].mean or 0.0),
+    }
+    is_best = system.group in ("inpainting", "baseline") and not any(beaten)
+    return replace(cell, best=is_best, marks=[mark for mark, is_so in marks.items() if is_so])
 
 
 def standing_table(results: Results) -> Table:
@@ -63,37 +69,21 @@ def standing_table(results: Results) -> Table:
     rows = []
     for key, region in JUDGED:
         metric = METRICS[key]
-        nothing = Cell(NOT_MEASURED if results.why_not(key, region) else NO_ROW)
         places = ranked(results, metric, rivals, region)
         place = next((f"{number} of {len(places)}" for number, (system, _) in enumerate(places, 1) if system == MAESIL), NO_ROW)
-        others = [places[0] if places else None, best_of(results, metric, "baseline", region=region)]
-        first, baseline = (
-            replace(score_cell(results, other[0], metric, region), words=other[0].label) if other else nothing for other in others
-        )
-        blind = any(BLIND_SPOT in _marks(results, system, metric, region) for system in results.of_group("constant"))
-        name = Cell(heading(metric, region), marks=[BLIND_SPOT] if blind else [], number=False)
-        rows.append(Row([name, score_cell(results, MAESIL, metric, region), Cell(place), first, baseline]))
+        others = [
+            replace(score_cell(results, other[0], metric, region), words=other[0].label)
+            if other
+            else Cell(NOT_MEASURED if results.why_not(key, region) else NO_ROW)
+            for other in (next(iter(places), None), best_of(results, metric, "baseline", region))
+        ]
+        constants = [score_cell(results, system, metric, region) for system in results.of_group("constant")]
+        blind = [BLIND_SPOT] if any(BLIND_SPOT in cell.marks for cell in constants) else []
+        name = Cell(heading(metric, region), marks=blind, number=False)
+        rows.append(Row([name, score_cell(results, MAESIL, metric, region), Cell(place), *others]))
     head = ("headline", MAESIL.label, "its place", "first of the models that inpaint", "best baseline")
     without = {row["metric"] for row in results.content["rows"] if row["mean"] is None}
     reasons = {METRICS[key].label: results.why_not(key) for key in METRICS if key in without}
     notes = [f"{label} not measured where a cell says so: {reason}" for label, reason in reasons.items() if reason]
     caption = f"Where {MAESIL.label} stands, rule {results.rule}, {dataset_words(results, results.headline_dataset)}"
     return Table(caption, head, rows, notes)
-
-
-def _marks(results: Results, system: System, metric: Metric, region: str, dataset: str | None = None) -> list[Mark]:
-    value = results.find(system, metric.key, region, dataset)
-    if value is None or value.mean is None or not results.shares_superpatches(system):
-        return []
-    baseline = best_of(results, metric, "baseline", region=region, dataset=dataset)
-    model = best_of(results, metric, "inpainting", region=region, dataset=dataset)
-    learned = system.group in ("inpainting", "whole")
-    found = {
-        WORSE: learned and baseline is not None and metric.better(baseline[1].mean or 0.0, value.mean),
-        BEST_BASELINE: baseline is not None and baseline[0] == system,
-        BLIND_SPOT: system.group == "constant"
-        and region == HEADLINE_REGION
-        and model is not None
-        and metric.better(value.mean, model[1].mean or 0.0),
-    }
-    return [mark for mark, is_so in found.items() if is_so]

@@ -8,6 +8,7 @@ Source: MAESIL tables II and III.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from maesil_monai.comparison.report.legend import WORSE
 from maesil_monai.comparison.report.measured_cells import NO_ROW, name_cell, value_cell
@@ -72,32 +73,31 @@ def table2_paper(results: Results, dataset: str) -> Table:
 
     MAESIL's variants, masked autoencoders and baselines are not the paper's: :func:`table2_ours` has them.
     """
-    rows: list[Row] = []
-    cited: set[str] = set()
-    compared = {system.base for system in results.systems}
-    cites = dataset == results.headline_dataset
-    papers = [
-        s
-        for s in results.of_group("inpainting", "whole")
-        if s == MAESIL or not (s.is_masked_autoencoder or s.base == MAESIL.model)
+    listed = [
+        system
+        for system in results.of_group("inpainting", "whole")
+        if not system.is_masked_autoencoder
+        and (system == MAESIL or system.base != MAESIL.model)
+        and any(results.find(system, "psnr", region, dataset) for region in _PAPER_REGIONS)
     ]
-    listed = [system for system in papers if any(results.find(system, "psnr", region, dataset) for region in _PAPER_REGIONS)]
+    cites = dataset == results.headline_dataset
+    # Once for each family: at 1/64 where that was compared, for the paper does not give its bottleneck.
+    cited: dict[str, System] = {}
+    for system in sorted(listed, key=lambda system: system.base != _family(system)):
+        cited.setdefault(_family(system), system)
+    rows = []
     for system, group in _grouped(listed):
+        paper = PAPER_TABLE_2.get(_family(system), {}) if cited[_family(system)] == system else {}
         for measured, region in _ways(system):
             found = [results.find(measured, key, region, dataset) for key in RANKED]
             if not any(found) and measured == system:
                 continue
             name = name_cell(results, system) if measured == system else Cell(f"{system.label}, {_LOSS_ON_ALL}", number=False)
             values = [value_cell(results, METRICS[key], value, region) for key, value in zip(RANKED, found, strict=True)]
-            family = system.base.partition("_")[0] if system.group == "whole" else system.base
-            # Once for each: at 1/64 where that was compared, for the paper does not give its bottleneck.
-            elsewhere = family in cited or (family in compared and system.base != family)
-            paper = {} if elsewhere else PAPER_TABLE_2.get(family, {})
-            cited |= {family} if paper else set()
             published = [Cell(f"{paper[key]:g}" if paper else NO_ROW) for key in RANKED if cites]
             cells = [name, Cell(region, number=False), *values, *published]
             rows.append(Row(cells, "own" if system == MAESIL else "", group))
-            group = ""
+            group, paper = "", {}
     metrics = [METRICS[key] for key in RANKED]
     head = ["model (training rule)", "region", *map(heading, metrics)]
     head += [f"the paper's {metric.label}" for metric in metrics if cites]
@@ -133,12 +133,10 @@ def table3(results: Results) -> Table:
     return Table(f"Table III: PSNR of {MAESIL.label} in dB per collection", head, rows, notes)
 
 
-def matrix(results: Results) -> Table | None:
-    """Training rule by evaluation rule: PSNR on ``hidden_body``; None if there is one evaluation rule only."""
+def matrix(results: Results) -> Table:
+    """Training rule by evaluation rule: PSNR on ``hidden_body``; empty if there is one evaluation rule only."""
     rules = results.evaluation_rules
     systems = [system for system in results.comparable("inpainting") if system.training_rule]
-    if len(rules) < 2 or not systems:
-        return None
     first = {rule: next((system for system, _ in ranked(results, _PSNR, systems, rule=rule)), None) for rule in rules}
     rows = []
     for system in systems:
@@ -146,13 +144,13 @@ def matrix(results: Results) -> Table | None:
         if sum(value is not None for value in values) < 2:
             continue  # judged under one rule only: Table II has it
         cells = [
-            value_cell(results, _PSNR, value, best=first[rule] == system, compared=True)
+            replace(value_cell(results, _PSNR, value, compared=True), best=first[rule] == system)
             for rule, value in zip(rules, values, strict=True)
         ]
         rows.append(Row([name_cell(results, system), *cells], "own" if system == MAESIL else ""))
     caption = f"Training rule by evaluation rule: PSNR in dB on hidden_body, {dataset_words(results, results.headline_dataset)}"
     notes = ["Columns differ in how much they hide: compare within a column only."]
-    return Table(caption, ("model (training rule)", *rules), rows, notes) if rows else None
+    return Table(caption, ("model (training rule)", *rules), rows, notes)
 
 
 def _grouped(systems: Iterable[System]) -> Iterator[tuple[System, str]]:
@@ -161,6 +159,11 @@ def _grouped(systems: Iterable[System]) -> Iterator[tuple[System, str]]:
     for system in systems:
         yield system, "" if system.group == group else GROUPS[system.group]
         group = system.group
+
+
+def _family(system: System) -> str:
+    """Names what the paper calls it, whatever the bottleneck: ``ae`` of ``ae_512``."""
+    return system.base.partition("_")[0] if system.group == "whole" else system.base
 
 
 def _ways(system: System) -> list[tuple[System, str]]:

@@ -76,21 +76,16 @@ def _page(results: Results, cases: Sequence[Case], window_hu: tuple[float, float
 
 
 def _table2(results: Results) -> str:
-    rules = matrix(results)
-    tables = [
-        standing_table(results),
-        *(table2_ours(results, dataset) for dataset in results.datasets),
-        *([rules] if rules else []),
-        *(table2_paper(results, dataset) for dataset in results.datasets),
-    ]
-    standing, *others = _chapters(tables)
+    ours = [table2_ours(results, dataset) for dataset in results.datasets]
+    papers = [table2_paper(results, dataset) for dataset in results.datasets]
+    standing, *others = _chapters([standing_table(results), *ours, matrix(results), *papers])
     legend = "\n".join(f"- `{mark.letter}`: {markdown_text(mark.words)}" for mark in LEGEND)
     made = "\n".join(["```", *commands(results), "```"]) if commands(results) else ""
     return _document(["# MAESIL compared", markdown_text(how(results)), standing, legend, made, *others])
 
 
 def _chapters(tables: Sequence[Table], level: str = "##") -> list[str]:
-    return [f"{level} {markdown_text(table.caption)}\n\n{table.markdown()}" for table in tables]
+    return [f"{level} {markdown_text(table.caption)}\n\n{table.markdown()}" for table in tables if table]
 
 
 def _document(parts: Sequence[str]) -> str:
