@@ -19,7 +19,7 @@ from maesil_monai.reports.case import Case
 from maesil_monai.reports.chart_set import ChartSet
 from maesil_monai.reports.report_style import STYLE
 from maesil_monai.reports.tables import Table
-from maesil_monai.reports.viewer_data import MAX_CHARACTERS, VIEWER_FRAME, viewer_data
+from maesil_monai.reports.viewer_data import MAX_CHARACTERS, viewer_data
 
 TITLE = "MAESIL compared"
 _HINT = (
@@ -35,6 +35,10 @@ _DISTANCE = "Mean absolute error in hidden body voxels by the distance of their 
 _BLOCKINESS = (
     "Gradient energy across patch borders over that inside patches. 1: no border stands out; above the scans' own value, "
     "a grid shows."
+)
+_VIEWER_FRAME = (
+    '<div id="viewer"><p id="viewer-state" role="status">The viewer needs JavaScript and a browser of 2023 or later. '
+    "The pictures above show the same superpatches without it.</p></div>"
 )
 
 Section = tuple[str, str, str]
@@ -93,7 +97,7 @@ def _sections(results: Results, cases: Sequence[Case], window_hu: tuple[float, f
         ("distance", "Error by distance to what was seen", _distance(results)),
         ("blockiness", "Blockiness", _explained(_BLOCKINESS, _charts(blockiness(results), "rows"))),
         ("figure3", "Figure 3, every model", _explained(_CONVENTION, _figure_3(figure_3(cases, window_hu)))),
-        ("viewer-section", "Viewer", f'<p class="viewer-hint">{html.escape(_HINT)}</p>{VIEWER_FRAME}' if cases else ""),
+        ("viewer-section", "Viewer", f'<p class="viewer-hint">{html.escape(_HINT)}</p>{_VIEWER_FRAME}' if cases else ""),
         ("settings", "How this was made", _made(results)),
     ]
 
