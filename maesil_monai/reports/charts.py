@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,25 +20,23 @@ from maesil_monai.reports.chart_style import BARS, COLOURS, FONT_SIZE, LINES, MA
 Points = Sequence[tuple[float, float]]
 PANEL_SIZE, PLOT_WIDTH = (280.0, 190.0), 250.0
 ROW_HEIGHT, BAR_HEIGHT, BAR_GAP = 24.0, 11.0, 12.0
-DIGIT_WIDTH = 7.0
+NAME_LETTER, DIGIT = 6, 7  # widths
 _STEPS = [1, 2, 5, 10]
+_VALUE: dict[str, Any] = {"fontsize": FONT_SIZE, "color": COLOURS["text"], "va": "center_baseline"}
 
 
-@dataclass(frozen=True)
-class Panel:
+class Panel(NamedTuple):
     """One model's lines.
 
     Args:
         title: above the panel.
         lines: ``(kind, points)``, the kind from :data:`~maesil_monai.reports.chart_style.LINES`, drawn in order; the end of the
             last, the model's own, is labelled. A line breaks where a value is not finite.
-        levels: ``{kind: value}``, horizontal lines.
         description: for those who do not see it.
     """
 
     title: str
     lines: Sequence[tuple[str, Points]]
-    levels: Mapping[str, float]
     description: str
 
 
@@ -53,20 +50,15 @@ def panels(shown: Sequence[Panel], x_label: str, y_label: str, decimals: int, wh
         whole_x: ticks of x are whole numbers, else thousands are written short.
     """
     every = [point for panel in shown for _, points in panel.lines for point in points if math.isfinite(point[1])]
-    x_range = _around([x for x, _ in every], 0.02)
-    y_range = _around([y for _, y in every] + [level for panel in shown for level in panel.levels.values()], 0.06)
     charts = []
     for panel in shown:
-        figure, ax = blank_chart(*PANEL_SIZE, margins=(40, 40, 18, 37))
-        for kind, level in panel.levels.items():
-            ax.plot(x_range, (level, level), **LINES[kind])
+        figure, ax = blank_chart(*PANEL_SIZE, margins=(40, 40, 22, 37))
         for kind, points in panel.lines:
             ax.plot([x for x, _ in points], [y for _, y in points], **LINES[kind])
-        ends = [point for point in (panel.lines[-1][1] if panel.lines else ()) if math.isfinite(point[1])]
-        if ends:
-            _write(ax, ends[-1], f"{ends[-1][1]:.{decimals}f}")
-        ax.set_xlim(*x_range)
-        ax.set_ylim(*y_range)
+        for end in [point for point in panel.lines[-1][1] if math.isfinite(point[1])][-1:]:
+            ax.annotate(f"{end[1]:.{decimals}f}", end, (5, 0), textcoords="offset points", annotation_clip=False, **_VALUE)
+        ax.update_datalim(every)
+        ax.margins(0.02, 0.06)
         ax.xaxis.set_major_locator(MaxNLocator(6 if whole_x else 4, steps=_STEPS, integer=whole_x))
         ax.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
         if not whole_x:
@@ -76,8 +68,7 @@ def panels(shown: Sequence[Panel], x_label: str, y_label: str, decimals: int, wh
     return charts
 
 
-@dataclass(frozen=True)
-class IntervalRow:
+class IntervalRow(NamedTuple):
     """A difference with its interval: told to be ``good`` or ``bad``, or ``open``; ``words`` say what it is in numbers."""
 
     name: str
@@ -99,7 +90,6 @@ def intervals(title: str, caption: str, rows: Sequence[IntervalRow], unit: str, 
         left, right: what lies on either side of 0.
     """
     figure, ax, middles = _rows([row.name for row in rows], [ROW_HEIGHT] * len(rows), top=24, right=12)
-    ax.set_xlim(*_around([0.0, *(value for row in rows for value in (row.low, row.high, row.value))], 0.06))
     ax.axvline(0, **MARK)
     for row, middle in zip(rows, middles, strict=True):
         colour = COLOURS["soft" if row.verdict == "open" else row.verdict]
@@ -107,12 +97,12 @@ def intervals(title: str, caption: str, rows: Sequence[IntervalRow], unit: str, 
         inside = COLOURS["card"] if row.verdict == "open" else colour
         (dot,) = ax.plot(row.value, middle, "o", color=colour, markerfacecolor=inside, markersize=8.5, markeredgewidth=1.6)
         set_tip(dot, f"{row.name}: {row.words}")
+    ax.margins(x=0.06)
     label_axes(ax, unit, f"< {left}", f"{right} >")
     return Chart(caption, as_svg(figure, title, "; ".join(f"{row.name} {row.words}" for row in rows)))
 
 
-@dataclass(frozen=True)
-class BarRow:
+class BarRow(NamedTuple):
     """Bars of one name: ``(kind, value)`` each, the kind ``first`` or ``second``, and the value at which a mark crosses them."""
 
     name: str
@@ -121,24 +111,22 @@ class BarRow:
 
 
 def bars(title: str, rows: Sequence[BarRow], unit: str, decimals: int = 2) -> Chart:
-    """Draws bars from 0, each with its value behind it, and a mark across the bars of each row; the chart has no caption."""
+    """Draws bars from 0, their values in a column at the right, and a mark across the bars of each row; without a caption."""
     told = [[f"{value:.{decimals}f}" for _, value in row.bars] for row in rows]
-    limit = max([1e-9, *(value for row in rows for value in (*(value for _, value in row.bars), row.mark or 0.0))])
-    room = 9 + DIGIT_WIDTH * max((len(words) for of_row in told for words in of_row), default=0)
+    room = 12 + DIGIT * max((len(words) for of_row in told for words in of_row), default=0)
     heights = [BAR_HEIGHT * len(row.bars) + BAR_GAP for row in rows]
     figure, ax, middles = _rows([row.name for row in rows], heights, top=4, right=room)
-    ax.set_xlim(0, limit)
-    for row, middle, height, of_row in zip(rows, middles, heights, told, strict=True):
-        reach = (height - BAR_GAP) / 2
+    for row, middle, of_row in zip(rows, middles, told, strict=True):
+        reach = BAR_HEIGHT * len(row.bars) / 2
         for number, ((kind, value), words) in enumerate(zip(row.bars, of_row, strict=True)):
             place = middle - reach + BAR_HEIGHT * (number + 0.5)
             (bar,) = ax.barh(place, value, BAR_HEIGHT - 1, color=BARS[kind])
             set_tip(bar, f"{row.name}: {words}")
-            # A value would be crossed by the mark if that is less than the words behind the bar's end.
-            crossed = row.mark is not None and 0 < (row.mark - value) * (PLOT_WIDTH - room) / limit < DIGIT_WIDTH * len(words) + 9
-            _write(ax, (row.mark if crossed and row.mark is not None else value, place), words)
+            column: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "textcoords": "offset points", "ha": "right"}
+            ax.annotate(words, (1, place), (room, 0), annotation_clip=False, **column, **_VALUE)
         if row.mark is not None:
-            ax.plot((row.mark, row.mark), (middle - reach - 3, middle + reach + 2), solid_capstyle="butt", clip_on=False, **MARK)
+            ax.plot((row.mark, row.mark), (middle - reach - 3, middle + reach + 2), solid_capstyle="butt", **MARK)
+    ax.margins(x=0)
     label_axes(ax, unit)
     return Chart("", as_svg(figure, title, "; ".join(f"{row.name} {', '.join(w)}" for row, w in zip(rows, told, strict=True))))
 
@@ -157,23 +145,10 @@ def sample(kind: str) -> str:
 
 def _rows(names: Sequence[str], heights: Sequence[float], top: float, right: float) -> tuple[Figure, Axes, list[float]]:
     """Makes a chart of named rows; its y axis counts downwards in the units of ``heights``. Gives the rows' middles, too."""
-    left = 20 + 6 * max(map(len, names), default=0)  # a letter is about 6 wide
+    left = 20 + NAME_LETTER * max(map(len, names), default=0)
     figure, ax = blank_chart(left + PLOT_WIDTH, top + sum(heights) + 36, (left, right, top, 36), grid="x")
     middles = [end - height / 2 for end, height in zip(accumulate(heights), heights, strict=True)]
     ax.set_ylim(sum(heights), 0)
     ax.set_yticks(middles, names, color=COLOURS["text"], parse_math=False)
     ax.xaxis.set_major_locator(MaxNLocator(6, steps=_STEPS))
     return figure, ax, middles
-
-
-def _write(ax: Axes, place: tuple[float, float], words: str) -> None:
-    """Writes a value to the right of a place."""
-    style: dict[str, Any] = {"fontsize": FONT_SIZE, "color": COLOURS["text"], "va": "center_baseline"}
-    ax.annotate(words, place, (5, 0), textcoords="offset points", annotation_clip=False, **style)
-
-
-def _around(values: Sequence[float], margin: float) -> tuple[float, float]:
-    """Gives a range that holds all values with some room; one of its own where they are all equal."""
-    low, high = min(values, default=0.0), max(values, default=1.0)
-    room = margin * (high - low) or 0.05 * abs(high) or 0.5
-    return low - room, high + room

@@ -5,18 +5,15 @@ Source: MAESIL figure 3, in three planes and with a difference in HU.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from maesil_monai.geometry import Triple
-from maesil_monai.reports.slices import PLANES, WINDOWS, central_voxel, difference_picture, grey_picture, png_bytes, slice_at
-from maesil_monai.whole_files import write_whole
+from maesil_monai.reports.slices import PLANES, WINDOWS, central_voxel, difference_picture, grey_picture, slice_at
 
 COLUMNS = ("original", "hidden patches in blue", "reconstruction", "difference")
 # In pixels. A row is at least as high as its name is long.
@@ -102,38 +99,6 @@ def reconstruction_panel(
         parts.append(f"PSNR {psnr_db:.2f} dB")
     draw.text((panel.width / 2, 40), "   ".join(parts), "white", _font(21), "ms")
     return panel
-
-
-def save_panels(
-    folder: str | os.PathLike[str],
-    name: str,
-    original: np.ndarray,
-    hidden_voxels: np.ndarray,
-    reconstruction: np.ndarray,
-    spacing_mm: Sequence[float],
-    windows: Mapping[str, tuple[float, float]] = WINDOWS,
-    **panel: Any,
-) -> list[Path]:
-    """Writes one panel per window as ``folder/NAME_WINDOW.png``, each file whole or not at all.
-
-    Args:
-        folder: is made if need be.
-        name: start of the file names.
-        original, hidden_voxels, reconstruction, spacing_mm: as in :func:`reconstruction_panel`.
-        windows: ``{name: (width, level)}`` in HU.
-        panel: more arguments of :func:`reconstruction_panel`.
-
-    Returns:
-        The files, in the order of ``windows``.
-    """
-    volumes = (original, hidden_voxels, reconstruction)
-    return [
-        write_whole(
-            Path(folder) / f"{name}_{window_name}.png",
-            png_bytes(reconstruction_panel(*volumes, spacing_mm, window=window, **panel)),
-        )
-        for window_name, window in windows.items()
-    ]
 
 
 def _size(shape: Sequence[int], spacing_mm: Sequence[float], axis: int) -> tuple[int, int]:

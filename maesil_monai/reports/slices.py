@@ -45,16 +45,6 @@ def central_voxel(voxels: np.ndarray, scale: int = 1) -> Triple:
     return i, j, k
 
 
-def window_name(name: str) -> str:
-    """Gives a window's name for readers.
-
-    Example:
-        >>> window_name("soft_tissue")
-        'soft-tissue window'
-    """
-    return f"{name.replace('_', '-')} window"
-
-
 def slice_at(volume: np.ndarray, axis: int, index: int) -> np.ndarray:
     """Takes a slice of a volume (D, H, W; axes towards right, front and head) as an image: rows downwards, columns rightwards."""
     return _facing(volume.take(index, axis=axis))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from maesil_monai.reports.case import Case
-from maesil_monai.reports.slices import DIFFERENCE_COLOURS, PLANES, WINDOWS, window_name
+from maesil_monai.reports.slices import DIFFERENCE_COLOURS, PLANES, WINDOWS
 
 # HU between neighbouring values: the first that lets everything fit is taken. 2 is finer than a grey of the soft-tissue window.
 STEPS_HU = (1, 2, 4, 8)
@@ -29,21 +29,11 @@ def pack(levels: np.ndarray) -> str:
 
     Returns:
         base64 of zlib of the low bytes, then the high bytes, of the differences of neighbours (modulo 65536).
-
-    Example:
-        >>> unpack(pack(np.array([[3, 1000], [65535, 0]]))).tolist()
-        [3, 1000, 65535, 0]
     """
     flat = levels.reshape(-1).astype(np.uint16)
     apart = np.diff(flat, prepend=np.uint16(0))  # wraps round
     planes = np.concatenate([apart & 255, apart >> 8]).astype(np.uint8)
     return base64.b64encode(zlib.compress(planes.tobytes())).decode("ascii")
-
-
-def unpack(packed: str) -> np.ndarray:
-    """Undoes :func:`pack`, as ``viewer.js`` does it: uint16, flat."""
-    low, high = np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8).reshape(2, -1).astype(np.uint16)
-    return np.cumsum(low + 256 * high, dtype=np.uint16)
 
 
 def viewer_data(cases: Sequence[Case], window_hu: tuple[float, float], max_characters: int = MAX_CHARACTERS) -> str:
@@ -72,7 +62,7 @@ def viewer_data(cases: Sequence[Case], window_hu: tuple[float, float], max_chara
         "start": window_hu[0],
         "left_out": len(cases) - kept,
         "cases": [_entry(case) for case in cases[:kept]],
-        "windows": [[window_name(name), *window] for name, window in WINDOWS.items()]
+        "windows": [[f"{name.replace('_', '-')} window", *window] for name, window in WINDOWS.items()]
         + [["full range", window_hu[1] - window_hu[0], (window_hu[0] + window_hu[1]) / 2]],
         "planes": [[name, axis, letters] for name, axis, letters in PLANES],
         "stops": DIFFERENCE_COLOURS,
@@ -107,10 +97,3 @@ def _entry(case: Case) -> dict[str, Any]:
 def _inert(text: str) -> str:
     """Keeps JSON from ending its element."""
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-VIEWER_FRAME = (
-    '<div id="viewer"><p id="viewer-state" role="status">The viewer needs JavaScript and a browser of 2023 or later. '
-    "The pictures above show the same superpatches without it.</p></div>"
-)
-"""What ``viewer.js`` fills, and what stands there where it cannot run."""

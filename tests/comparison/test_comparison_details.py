@@ -33,14 +33,14 @@ def _one_model(content: dict[str, Any]) -> dict[str, Any]:
     return {**content, "rows": rows, "curves": curves}
 
 
-def test_values_beside_the_scans_own_blockiness_move_behind_its_line(content: dict[str, Any]) -> None:
+def test_the_line_of_the_scans_own_blockiness_crosses_no_value(content: dict[str, Any]) -> None:
     for row in content["blockiness"]:
         row |= {"blockiness": {"none": 0.97, "overlap": 0.94}[row["stride"]], "truth": 1.06}
     (chart,) = blockiness(Results(content)).groups[""]
     lines = {float(x) for x in re.findall(r'd="M ([\d.]+) [^"]*" style="[^"]*var\(--text\); stroke-width: 1.4', chart.svg)}
-    values = {float(x) for x in re.findall(r'<text style="[^"]*text-anchor: start; [^"]*" x="([\d.]+)"[^>]*>0.9[47]<', chart.svg)}
-    assert len(lines) == 1
-    assert list(values) == [pytest.approx(lines.pop() + 5, abs=0.02)]
+    ends = {float(x) for x in re.findall(r'text-anchor: end; [^"]*" x="([\d.]+)"[^>]*>0.9[47]<', chart.svg)}
+    assert (len(lines), len(ends)) == (1, 1)
+    assert lines.pop() < ends.pop() - 4 * 7  # four letters, 7 wide
 
 
 def test_a_difference_may_break_before_its_interval_so_that_a_wide_table_fits() -> None:

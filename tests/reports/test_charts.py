@@ -27,15 +27,14 @@ def _lines(svg: str, colour: str) -> list[list[tuple[float, float]]]:
 
 
 def test_panels_have_equal_axes_and_the_end_of_the_models_own_line_is_labelled() -> None:
-    low = Panel("low", [("behind", [(0, 1.0), (4000, 9.0)]), ("own", [(0, 1.0), (4000, 3.0)])], {"base1": 5.0}, "")
-    high = Panel("high", [("own", [(0, 1.0), (4000, 9.0)])], {}, "")
+    low = Panel("low", [("behind", [(0, 1.0), (4000, 9.0)]), ("own", [(0, 1.0), (4000, 3.0)])], "")
+    high = Panel("high", [("own", [(0, 1.0), (4000, 9.0)])], "")
     first, second = panels([low, high], "seen", "dB", 2)
     assert [first.caption, second.caption] == ["low", "high"]
     assert _lines(first.svg, "behind") == _lines(second.svg, "own")
-    (behind,), (own,), (level,) = (_lines(first.svg, colour) for colour in ("behind", "own", "base1"))
-    # 3 is 2 of the 8 between 1 and 9, and 5 is the half of them.
+    (behind,), (own,) = (_lines(first.svg, colour) for colour in ("behind", "own"))
+    # 3 is 2 of the 8 between 1 and 9.
     assert own[1][1] - own[0][1] == pytest.approx((behind[1][1] - behind[0][1]) / 4, abs=0.05)
-    assert level[0][1] == pytest.approx((behind[0][1] + behind[1][1]) / 2, abs=0.05)
     x, y = _texts(first.svg)["3.00"]
     assert x > own[1][0]
     assert y == pytest.approx(own[1][1] + 4, abs=1.5)  # the baseline of letters 8 high
@@ -44,7 +43,7 @@ def test_panels_have_equal_axes_and_the_end_of_the_models_own_line_is_labelled()
 
 def test_a_line_breaks_where_a_value_is_not_finite_and_whole_steps_have_whole_ticks() -> None:
     points = [(1, 2.0), (2, 4.0), (3, math.nan), (4, 3.0), (5, 2.5)]
-    (chart,) = panels([Panel("MAE", [("own", points)], {}, "")], "patches", "HU", 0, whole_x=True)
+    (chart,) = panels([Panel("MAE", [("own", points)], "")], "patches", "HU", 0, whole_x=True)
     (path,) = re.findall(r'<path d="([^"]*)"[^>]*style="fill: none; [^"]*stroke: var\(--own\)', chart.svg)
     assert [part for part in path.split() if part.isalpha()] == ["M", "L", "M", "L"]
     below = [text.text for text in ElementTree.fromstring(chart.svg).iter("text") if "middle" in text.get("style", "")]
@@ -72,16 +71,16 @@ def test_differences_lie_on_their_side_of_0_with_their_intervals_and_tips() -> N
 
 @pytest.mark.parametrize("mark", [0.2, 0.94, 0.97, 1.0, 1.06, 1.13, 1.2, 1.3])
 @pytest.mark.parametrize("longest", [1.1, 123.45])
-def test_no_value_of_a_chart_of_bars_stands_under_the_mark_or_outside(mark: float, longest: float) -> None:
+def test_values_of_bars_stand_in_a_column_that_neither_mark_nor_edge_crosses(mark: float, longest: float) -> None:
     row = BarRow("MAESIL (total)", [("first", 0.97), ("second", 0.94)], mark)
     chart = bars("Blockiness", [row, BarRow("MAE (random)", [("first", longest)], None)], "blockiness").svg
     ((line, _),) = _lines(chart, "text")
     width = re.search(r'viewBox="0 0 ([\d.]+) ', chart)
     assert width
-    values = [(words, _texts(chart)[words][0]) for words in ("0.97", "0.94", f"{longest:.2f}")]
-    ends = [(start, start + DIGIT_WIDTH * len(words)) for words, start in values]
-    assert all(not start - 2 < line[0] < end + 2 for start, end in ends[:2])
-    assert all(end <= float(width[1]) for _, end in ends)
+    ends = [_texts(chart)[words][0] for words in ("0.97", "0.94", f"{longest:.2f}")]
+    assert len(set(ends)) == 1  # in a column, aligned to the right
+    assert ends[0] <= float(width[1])
+    assert line[0] + 2 < ends[0] - DIGIT_WIDTH * len(f"{longest:.2f}")
 
 
 def test_samples_look_like_what_they_explain() -> None:

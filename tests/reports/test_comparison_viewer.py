@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import shutil
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from maesil_monai.comparison.report.cases import read_cases
 from maesil_monai.comparison.report.results import Results
 from maesil_monai.comparison.report.systems import MAESIL
 from maesil_monai.reports.case import Case
-from maesil_monai.reports.viewer_data import pack, unpack, viewer_data
+from maesil_monai.reports.viewer_data import pack, viewer_data
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WINDOW_HU = (-1000.0, 1000.0)
@@ -37,6 +38,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cases(folder: Path) -> list[Case]:
     return read_cases(folder / "figures", Results.read(folder / "results.json").systems, WINDOW_HU)
+
+
+def unpack(packed: str) -> np.ndarray:
+    """Undoes the packing as ``viewer.js`` does it: uint16, flat."""
+    low, high = np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8).reshape(2, -1).astype(np.uint16)
+    return np.cumsum(low + 256 * high, dtype=np.uint16)
 
 
 def test_the_viewers_volumes_are_those_of_the_files_to_half_a_step(cases: list[Case]) -> None:
@@ -203,3 +210,14 @@ def test_without_scripts_the_page_says_what_is_missing_and_shows_the_rest(folder
     # Two cases, two windows, three planes, two pictures for what was given and for each model.
     assert found[1] == 2 * 2 * 3 * 2 * (1 + len(MODELS))
     assert found[2] > 30
+
+
+def test_no_chart_of_the_page_shares_an_id_with_another_and_every_colour_is_one_of_the_pages(folder: Path) -> None:
+    page = (folder / "report.html").read_text()
+    charts = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert len(charts) > 30
+    names = re.findall(r' id="([^"]+)"', page)
+    assert len(set(names)) == len(names)
+    colours = set(re.findall(r"var\(--(\w+)\)", "".join(charts)))
+    assert {"text", "soft", "line", "card", "own", "behind", "bad", "base1", "base4"} <= colours
+    assert colours <= set(re.findall(r"--(\w+):", page.split("</style>")[0]))

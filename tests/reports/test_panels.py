@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor, ImageDraw
 
-from maesil_monai.reports.panels import CELL, GAP, LEFT, MIN_HEIGHT, TOP, reconstruction_panel, save_panels
+from maesil_monai.reports.panels import CELL, GAP, LEFT, MIN_HEIGHT, TOP, reconstruction_panel
 from maesil_monai.reports.slices import HIDDEN_TINT
 
 SHAPE, SPACING_MM = (10, 12, 6), (1.0, 2.0, 4.0)
@@ -120,16 +120,6 @@ def test_shapes_and_places_that_do_not_fit_are_refused() -> None:
         _panel(volume, center=(0, 12, 0))
     with pytest.raises(ValueError, match="spacing_mm"):
         reconstruction_panel(volume, volume > 0, volume, (1.0, 0.0, 1.0))
-
-
-def test_one_whole_file_is_written_per_window(tmp_path: Path) -> None:
-    volume = np.zeros(SHAPE, dtype=np.float32)
-    paths = save_panels(tmp_path / "new", "case", volume, volume > 0, volume, SPACING_MM, title="case", psnr_db=20.0)
-    assert [path.name for path in paths] == ["case_lung.png", "case_soft_tissue.png"]
-    assert sorted((tmp_path / "new").iterdir()) == paths
-    for path in paths:
-        with Image.open(path) as picture:
-            picture.verify()
 
 
 @pytest.mark.skipif("MAESIL_CT_DIR" not in os.environ, reason="MAESIL_CT_DIR is not set")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from statistics import fmean
 from typing import Literal
 
@@ -40,18 +41,19 @@ def training_curves(results: Results) -> ChartSet:
     fallback = {line: found.mean for line, found in headline.items() if found is not None and found.mean is not None}
     shown: dict[str, list[Panel]] = defaultdict(list)
     for system in sorted(runs, key=lambda system: system.order):
-        inpaints = system.group == "inpainting"
-        alike = inpaints and system.training_rule == MAESIL.training_rule and results.shares_superpatches(system)
-        lines = [("behind", _mean_line(runs[MAESIL]))] if MAESIL in runs and system != MAESIL and alike else []
+        own, inpaints, shares = _mean_line(runs[system]), system.group == "inpainting", results.shares_superpatches(system)
+        judged_so = not on_validation and system.training_rule == results.rule and shares
+        crossed = (levels[system] or (fallback if judged_so else {})) if inpaints else {}
+        lines: list[tuple[str, Points]] = [
+            (line, [(x, level) for x, _ in (*own[:1], *own[-1:])]) for line, level in crossed.items()
+        ]
+        if inpaints and shares and MAESIL in runs and system != MAESIL and system.training_rule == MAESIL.training_rule:
+            lines.append(("behind", _mean_line(runs[MAESIL])))
         if len(runs[system]) > 1:
             lines += [("seed", points) for points in runs[system]]
-        lines.append(("own", _mean_line(runs[system])))
-        judged_so = not on_validation and system.training_rule == results.rule and results.shares_superpatches(system)
-        crossed = (levels[system] or (fallback if judged_so else {})) if inpaints else {}
         ends = [f"{points[-1][1]:.2f}" for points in runs[system] if points]
         told = f"{len(ends)} {noun(len(ends), 'run')}; PSNR at the end {', '.join(ends)} dB."
-        shown[GROUPS[system.group]].append(Panel(system.label, lines, crossed, told))
-    drawn = {line for of_group in shown.values() for panel in of_group for line in panel.levels}
+        shown[GROUPS[system.group]].append(Panel(system.label, [*lines, ("own", own)], told))
     where = "on the same scans and masks" if on_validation else f"on the test scans, where the rule is {results.rule}"
     notes = [
         "Each run is judged on the validation scans, under the mask rule it is trained with: compare panels of one rule. "
@@ -59,7 +61,7 @@ def training_curves(results: Results) -> ChartSet:
         *_apart(results, runs, "{}: superpatches of its own size, not comparable with the other panels."),
     ]
     groups = {heading: panels(of_group, "superpatches seen", "dB", 2) for heading, of_group in shown.items()}
-    return ChartSet(_legend(drawn, seeds=True), groups, notes)
+    return ChartSet(_legend(chain(*shown.values())), groups, notes)
 
 
 def error_by_distance(results: Results) -> ChartSet:
@@ -83,10 +85,10 @@ def error_by_distance(results: Results) -> ChartSet:
     for system in drawn:
         behind = [("behind", curves[MAESIL])] if MAESIL in curves and system != MAESIL else []
         told = ", ".join(f"distance {distance:g}: {error:.1f} HU" for distance, error in curves[system])
-        shown.append(Panel(system.label, [*baselines, *behind, ("own", curves[system])], {}, told))
+        shown.append(Panel(system.label, [*baselines, *behind, ("own", curves[system])], told))
     charts = panels(shown, "patches to the nearest visible one", "MAE (HU)", 0, whole_x=True)
     left_out = _apart(results, curves, "Left out: {} (superpatches of its own size).")
-    return ChartSet(_legend(dict(baselines), seeds=False), {"": charts}, left_out)
+    return ChartSet(_legend(shown), {"": charts}, left_out)
 
 
 def differences(results: Results) -> ChartSet:
@@ -159,8 +161,8 @@ def _mean_line(runs: Sequence[Points]) -> Points:
     return [(x, math.fsum(table[x] for table in tables) / len(tables)) for x in shared]
 
 
-def _legend(drawn: Container[str], seeds: bool) -> list[tuple[str, str]]:
-    entries = {"own": "the model named above the panel", "behind": MAESIL.label}
-    entries |= {"seed": "single seeds"} if seeds else {}
-    entries |= {line: BASELINES[name] for name, line in _LINES.items() if line in drawn}
-    return [(sample(line), label) for line, label in entries.items()]
+def _legend(shown: Iterable[Panel]) -> list[tuple[str, str]]:
+    drawn = {kind for panel in shown for kind, _ in panel.lines}
+    entries = {"own": "the model named above the panel", "behind": MAESIL.label, "seed": "single seeds"}
+    entries |= {line: BASELINES[name] for name, line in _LINES.items()}
+    return [(sample(kind), label) for kind, label in entries.items() if kind in drawn]

@@ -20,7 +20,6 @@ from maesil_monai.reports.slices import (
     difference_picture,
     grey_picture,
     slice_at,
-    window_name,
 )
 
 
@@ -87,7 +86,7 @@ def _window(case: Case, name: str, window_hu: tuple[float, float]) -> Window:
         found = case.error(label, window_hu)
         words = "no hidden body here" if found is None else f"{found[0]:.2f} dB, {found[1]:.0f} HU"
         cards.append(_card(case, label, words, ("reconstruction", "difference"), pairs))
-    heading = f"{window_name(name)} (width {width:g}, level {level:g} HU)"
+    heading = f"{name.replace('_', '-')} window (width {width:g}, level {level:g} HU)"
     return Window(heading, width / 2, DIFFERENCE_COLOURS, cards)
 
 
