@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,6 @@ from maesil_monai.comparison.report.systems import MAESIL
 from maesil_monai.reports.case import Case
 from maesil_monai.reports.viewer_data import pack, viewer_data
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WINDOW_HU = (-1000.0, 1000.0)
 
 
@@ -78,15 +76,6 @@ def test_volumes_that_are_too_large_are_rounded_more_and_then_left_out(cases: li
 def test_any_whole_numbers_come_back_from_their_packing() -> None:
     levels = np.random.default_rng(0).integers(0, 65536, (7, 5, 3))
     np.testing.assert_array_equal(unpack(pack(levels)), levels.ravel())
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium in PATH")
-    browser = Browser(CHROMIUM, tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 READY = (
