@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from maesil_monai.reports.chart_style import COLOURS, FONT_SIZE, LINES, blank_chart, label_axes
 
 WIDTH, HEIGHT = 504.0, 288.0  # 7 x 4 inches
-LETTER = 5.5  # width
+LETTER = 5.0  # width
 
 
 def learning_curve(
@@ -46,6 +47,7 @@ def learning_curve(
     for number, (value, name) in enumerate(levels):
         ax.axhline(value, label=name, **LINES[f"base{number % 4 + 1}"])
     ax.margins(x=0.03)
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))  # also where there is one validation alone
     # Each line's name to the right of its end, in its colour, moved up where two names would touch.
     height, (lower, upper) = -math.inf, ax.get_ylim()
     ends = [(float(np.asarray(line.get_ydata())[-1]), line) for line in ax.lines]

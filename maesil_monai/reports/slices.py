@@ -59,7 +59,7 @@ def grey_picture(slice_hu: np.ndarray, window: tuple[float, float], hidden: np.n
         hidden: bool, same shape.
     """
     width, level = window
-    greys = np.rint(((slice_hu - level) / width + 0.5).clip(0, 1) * _LAST).astype(np.uint8)
+    greys = ((slice_hu - level) / width + 0.5).clip(0, 1) * _LAST
     if hidden is not None:
         greys[hidden] = _LAST + 1
     ramp = np.linspace(0, 255, _LAST + 1)[:, None].repeat(3, axis=1)
@@ -73,7 +73,7 @@ def difference_picture(difference_hu: np.ndarray, limit_hu: float) -> Image.Imag
         difference_hu: shape (rows, columns), HU.
         limit_hu: end of the scale of :data:`DIFFERENCE_COLOURS` on either side.
     """
-    places = np.rint(((difference_hu / limit_hu).clip(-1, 1) + 1) / 2 * _LAST).astype(np.uint8)
+    places = ((difference_hu / limit_hu).clip(-1, 1) + 1) / 2 * _LAST
     stops = np.array([ImageColor.getrgb(colour) for colour in DIFFERENCE_COLOURS])
     at = np.linspace(0, len(stops) - 1, _LAST + 1)
     return _with_palette(places, np.stack([np.interp(at, np.arange(len(stops)), part) for part in stops.T], axis=1))
@@ -117,6 +117,7 @@ def _facing(plane: np.ndarray) -> np.ndarray:
 
 
 def _with_palette(places: np.ndarray, palette: np.ndarray) -> Image.Image:
-    picture = Image.fromarray(places)
+    # A network that went astray predicts NaN: the first colour.
+    picture = Image.fromarray(np.rint(np.nan_to_num(places)).astype(np.uint8))
     picture.putpalette(np.rint(palette).astype(np.uint8).tobytes())
     return picture

@@ -65,6 +65,13 @@ def test_the_difference_is_black_where_there_is_none_warm_above_and_cold_below()
     assert colours[0].tolist() == colours[1].tolist()  # beyond the end of the scale
 
 
+def test_what_is_no_number_stops_no_drawing() -> None:
+    row = np.array([[np.nan, -np.inf, np.inf]])
+    assert _shown(data_url(grey_picture(row, WINDOWS["lung"])))[0, :, 0].tolist() == [0, 0, 255]
+    first, low, high = _shown(data_url(difference_picture(row, 200.0)))[0].tolist()
+    assert first == low != high
+
+
 def test_a_thumbnail_shows_the_patients_right_on_the_left_and_the_head_on_top() -> None:
     volume = np.full((20, 20, 40), -1000, dtype=np.int16)
     # RAS: the highest index is right, front and head.

@@ -76,6 +76,9 @@ def refusal_of(job: Job, error: BadVolume) -> Refusal:
 
 
 def _prepare(job: Job, path: Path, key: str) -> Outcome:
+    # The largest of what some scans need later: loky takes memory that grows between two scans for a leak, and ends the worker.
+    import itk  # noqa: F401
+
     read = _read(job)
     hu = whole_hu(read.array)
     codes = sorted({note.code for note in read.notes} | ({"ROUNDED"} if hu is not read.array else set()))
