@@ -16,7 +16,7 @@ def test_the_content_is_replaced_whole_and_nothing_is_left_beside_it(tmp_path: P
     assert [entry.name for entry in path.parent.iterdir()] == ["a.json"]
 
 
-def test_a_failed_write_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_the_old_content_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_whole(tmp_path / "a.json", "old")
 
     def full(handle: int) -> None:
@@ -26,6 +26,7 @@ def test_a_failed_write_leaves_the_old_content(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(OSError, match="No space"):
         write_whole(path, "new")
     assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_folder_that_is_not_there_cannot_be_synced(tmp_path: Path) -> None:

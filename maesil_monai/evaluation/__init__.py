@@ -1,4 +1,4 @@
-"""How a network compares: trivial baselines, tables, curves and pictures."""
+"""How a network compares: trivial baselines, tables, and when to draw."""
 
 from maesil_monai.evaluation.baseline_results import MEAN_VOLUME, evaluate_baselines
 from maesil_monai.evaluation.baseline_watch import BaselineWatch
@@ -11,16 +11,11 @@ from maesil_monai.evaluation.scan_panels import SaveScanPanelsd
 from maesil_monai.evaluation.score_report import ScoreReport
 from maesil_monai.evaluation.tables import MethodRow, psnr_table
 from maesil_monai.evaluation.validation_baselines import ValidationBaselines
-from maesil_monai.reports.curves import CurvePoint, learning_curve
-from maesil_monai.reports.figure_files import figure_to_array, save_png
-from maesil_monai.reports.panels import WINDOWS, central_voxel, reconstruction_panel, save_panels
 
 __all__ = [
     "BASELINES",
     "MEAN_VOLUME",
-    "WINDOWS",
     "BaselineWatch",
-    "CurvePoint",
     "LearningReport",
     "MeanVolume",
     "MethodRow",
@@ -28,17 +23,11 @@ __all__ = [
     "SaveScanPanelsd",
     "ScoreReport",
     "ValidationBaselines",
-    "central_voxel",
     "evaluate_baselines",
-    "figure_to_array",
     "held_out_loader",
     "held_out_superpatches",
     "interpolate_axial",
-    "learning_curve",
     "mean_of_visible",
     "nearest_visible_patch",
     "psnr_table",
-    "reconstruction_panel",
-    "save_panels",
-    "save_png",
 ]

@@ -18,8 +18,8 @@ from maesil_monai.data.samples.sampling import EpochSampler
 from maesil_monai.evaluation.baseline_watch import BaselineWatch
 from maesil_monai.evaluation.json_files import write_json
 from maesil_monai.evaluation.tables import MethodRow, psnr_table
-from maesil_monai.reports.curves import CurvePoint, learning_curve
-from maesil_monai.reports.figure_files import save_png
+from maesil_monai.reports.chart_output import save_png
+from maesil_monai.reports.learning_curve import learning_curve
 from maesil_monai.training.stepping import num_steps
 
 logger = logging.getLogger(__name__)
@@ -95,8 +95,7 @@ class LearningReport:
             baselines[best],
         )
         write_json(self.folder / "learning_curve.json", {"network": self.rows, "baselines": self.watch.baselines})
-        points = [CurvePoint(entry["superpatches"], entry["minutes"], entry[self.metric]) for entry in self.rows]
-        save_png(learning_curve(points, baselines), self.folder / "learning_curve.png")
+        save_png(learning_curve(self.rows, self.metric, baselines), self.folder / "learning_curve.png")
 
     def _finish(self, engine: Engine) -> None:
         if idist.get_rank() == 0 and self.rows and self.watch.is_measured:

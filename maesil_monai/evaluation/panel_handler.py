@@ -18,8 +18,9 @@ from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import grid_of, tokens_to_voxels
 from maesil_monai.metrics.reconstruction_error import psnr_db
 from maesil_monai.metrics.regions import region_voxels
-from maesil_monai.reports.figure_files import figure_to_array, save_png
-from maesil_monai.reports.panels import WINDOWS, central_voxel, reconstruction_panel
+from maesil_monai.reports.panels import reconstruction_panel
+from maesil_monai.reports.slices import WINDOWS, central_voxel, png_bytes
+from maesil_monai.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ class PanelHandler:
             shown = np.where(example.hidden, example.pred, example.image) if pasted else example.pred
             epoch = f"_epoch{engine.state.epoch:04d}" if self.keep_all else ""
             for window_name, window in self.windows.items():
-                figure = reconstruction_panel(
+                panel = reconstruction_panel(
                     example.image,
                     example.hidden,
                     shown,
@@ -142,12 +143,12 @@ class PanelHandler:
                     window_hu=self.window_hu,
                 )
                 try:
-                    save_png(figure, self.folder / f"scan{scan:03d}{epoch}_{window_name}.png")
+                    write_whole(self.folder / f"scan{scan:03d}{epoch}_{window_name}.png", png_bytes(panel))
                 except OSError as error:
                     logger.warning("The panel of %s was not written: %s. The training goes on.", case, error)
                 if self.summary_writer is not None:
                     tag = f"panels/scan{scan:03d}_{window_name}"
-                    self.summary_writer.add_image(tag, figure_to_array(figure), engine.state.epoch, dataformats="HWC")
+                    self.summary_writer.add_image(tag, np.asarray(panel), engine.state.epoch, dataformats="HWC")
         self._forget(engine)
 
 

@@ -13,7 +13,9 @@ import torch
 from monai.transforms import Transform
 
 from maesil_monai.inferers import SuperpatchInferer
-from maesil_monai.reports.panels import WINDOWS, central_voxel, save_panels
+from maesil_monai.reports.panels import reconstruction_panel
+from maesil_monai.reports.slices import WINDOWS, central_voxel, png_bytes
+from maesil_monai.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -63,17 +65,17 @@ class SaveScanPanelsd(Transform):
         reconstruction = torch.as_tensor(pred)[0].float().cpu().numpy()
         hidden = self.inferer.hidden_voxels(original.shape)[0].numpy()
         case = str(data.get("case_id") or Path(str(image.meta.get("filename_or_obj", "scan"))).name.split(".")[0])
-        files = save_panels(
-            self.output_dir / case,
-            Path(case).name,
-            original,
-            hidden,
-            reconstruction,
-            spacing_mm=np.linalg.norm(np.asarray(image.affine.cpu())[:3, :3], axis=0).tolist(),
-            windows=WINDOWS,
-            center=central_voxel(original[::4, ::4, ::4] > self.body_threshold, scale=4),
-            title=case,
-            window_hu=self.window_hu,
-        )
-        logger.info("panels of %s: %s", case, ", ".join(map(str, files)))
+        for name, window in WINDOWS.items():
+            panel = reconstruction_panel(
+                original,
+                hidden,
+                reconstruction,
+                np.linalg.norm(np.asarray(image.affine.cpu())[:3, :3], axis=0).tolist(),
+                window=window,
+                center=central_voxel(original[::4, ::4, ::4] > self.body_threshold, scale=4),
+                title=case,
+                window_hu=self.window_hu,
+            )
+            file = write_whole(self.output_dir / case / f"{Path(case).name}_{name}.png", png_bytes(panel))
+            logger.info("panel of %s: %s", case, file)
         return data

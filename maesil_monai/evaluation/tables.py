@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from maesil_monai.errors import BadSetting
+from maesil_monai.reports.tables import markdown_lines
 
 DEFAULT_COLUMNS = {
     "psnr_hidden_body": "hidden_body (dB)",
@@ -75,19 +76,13 @@ def psnr_table(
         cells = [_cell(row, metric, best[metric]) for metric in columns]
         gain = row.values.get(decisive, math.nan) - best[decisive]
         lines.append([row.method, *cells, f"{gain:+.2f}" if math.isfinite(gain) else "-"])
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    left, between, right = ("| ", " | ", " |") if style == "markdown" else ("", "  ", "")
-    aligned = [
-        left + between.join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))]) + right
-        for line in lines
-    ]
-    if style == "markdown":
-        rule = left + between.join(["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]) + right
-    else:
-        rule = between.join("-" * width for width in widths)
-    note = ["", r"\* best baseline"] if style == "markdown" else ["* best baseline"]
     marked = any(math.isfinite(value) for value in best.values())
-    return "\n".join([aligned[0].rstrip(), rule, *(line.rstrip() for line in aligned[1:]), *(note if marked else [])])
+    if style == "markdown":
+        return markdown_lines(lines[0], lines[1:]) + ("\n\n\\* best baseline" if marked else "")
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * width for width in widths])
+    aligned = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines]
+    return "\n".join([*aligned, *(["* best baseline"] if marked else [])])
 
 
 def _best(values: Sequence[float], metric: str) -> float:

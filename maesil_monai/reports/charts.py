@@ -1,164 +1,154 @@
-"""The forms of charts: small line panels that share their axes, rows of intervals, rows of bars."""
+"""The forms of charts in pages: small line panels that share their axes, rows of intervals, rows of bars."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any, Literal, NamedTuple
 
-from maesil_monai.reports.svg import Scale, circle, escape, line, polyline, rectangle, svg, text, tick_text, ticks
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from maesil_monai.reports.chart_output import as_svg, set_tip
+from maesil_monai.reports.chart_set import Chart
+from maesil_monai.reports.chart_style import BARS, COLOURS, FONT_SIZE, LINES, MARK, blank_chart, label_axes
 
 Points = Sequence[tuple[float, float]]
-PANEL_WIDTH, PANEL_HEIGHT = 280, 190
-PLOT_WIDTH, ROW_HEIGHT = 250, 24
-DIGIT_WIDTH = 7
+PANEL_SIZE, PLOT_WIDTH = (280.0, 190.0), 250.0
+ROW_HEIGHT, BAR_HEIGHT, BAR_GAP = 24.0, 11.0, 12.0
+NAME_LETTER, DIGIT = 6, 7  # widths
+_STEPS = [1, 2, 5, 10]
+_VALUE: dict[str, Any] = {"fontsize": FONT_SIZE, "color": COLOURS["text"], "va": "center_baseline"}
 
 
-@dataclass(frozen=True)
-class Panel:
+class Panel(NamedTuple):
     """One model's lines.
 
     Args:
         title: above the panel.
-        lines: ``(style, points)``, drawn in order; the last is the model's own, its end is labelled.
-        levels: ``{style: value}``, horizontal lines.
+        lines: ``(kind, points)``, the kind from :data:`~maesil_monai.reports.chart_style.LINES`, drawn in order; the end of the
+            last, the model's own, is labelled. A line breaks where a value is not finite.
         description: for those who do not see it.
     """
 
     title: str
     lines: Sequence[tuple[str, Points]]
-    levels: Mapping[str, float]
     description: str
 
 
-def panels(shown: Sequence[Panel], x_label: str, y_label: str, decimals: int, whole_x: bool = False) -> str:
+def panels(shown: Sequence[Panel], x_label: str, y_label: str, decimals: int, whole_x: bool = False) -> list[Chart]:
     """Draws panels with equal axes, so that they can be compared by eye.
 
     Args:
-        shown: what to draw; lines without a finite point are left out.
+        shown: what to draw.
         x_label, y_label: with units.
         decimals: of the label at a line's end.
-        whole_x: ticks of x are whole numbers.
+        whole_x: ticks of x are whole numbers, else thousands are written short.
     """
     every = [point for panel in shown for _, points in panel.lines for point in points if math.isfinite(point[1])]
-    levels = [level for panel in shown for level in panel.levels.values()]
-    x = Scale.around([point[0] for point in every], 40, PANEL_WIDTH - 34, margin=0.02)
-    y = Scale.around([point[1] for point in every] + levels, PANEL_HEIGHT - 34, 16)
-    drawn = [(panel.title, _panel(panel, x, y, x_label, y_label, decimals, whole_x)) for panel in shown]
-    return "".join(f"<figure><figcaption>{escape(title)}</figcaption>{chart}</figure>" for title, chart in drawn)
+    charts = []
+    for panel in shown:
+        figure, ax = blank_chart(*PANEL_SIZE, margins=(40, 40, 22, 37))
+        for kind, points in panel.lines:
+            ax.plot([x for x, _ in points], [y for _, y in points], **LINES[kind])
+        for end in [point for point in panel.lines[-1][1] if math.isfinite(point[1])][-1:]:
+            ax.annotate(f"{end[1]:.{decimals}f}", end, (5, 0), textcoords="offset points", annotation_clip=False, **_VALUE)
+        ax.update_datalim(every)
+        ax.margins(0.02, 0.06)
+        ax.xaxis.set_major_locator(MaxNLocator(6 if whole_x else 4, steps=_STEPS, integer=whole_x))
+        ax.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
+        if not whole_x:
+            ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+        label_axes(ax, x_label, y_label)
+        charts.append(Chart(panel.title, as_svg(figure, panel.title, panel.description)))
+    return charts
 
 
-def _panel(panel: Panel, x: Scale, y: Scale, x_label: str, y_label: str, decimals: int, whole_x: bool) -> str:
-    parts = []
-    for tick in ticks(y.low, y.high, 5):
-        parts += [line(x.start, y(tick), x.stop, y(tick), "grid"), text(x.start - 5, y(tick) + 4, tick_text(tick), "end")]
-    for tick in ticks(x.low, x.high, 4):
-        if not whole_x or tick == round(tick):
-            parts.append(text(x(tick), y.start + 15, tick_text(tick), "middle"))
-    parts += [line(x.start, y(level), x.stop, y(level), style) for style, level in panel.levels.items()]
-    for style, points in panel.lines:
-        placed = [(x(a), y(b)) if math.isfinite(b) else (math.nan, math.nan) for a, b in points]
-        parts.append(polyline(placed, style))
-        parts += [circle(*point, 2, f"{style} dot") for point in placed if "own" in style and math.isfinite(point[1])]
-    last = [point for point in (panel.lines[-1][1] if panel.lines else ()) if math.isfinite(point[1])]
-    if last:
-        parts.append(text(x(last[-1][0]) + 5, y(last[-1][1]) + 4, f"{last[-1][1]:.{decimals}f}", style="value"))
-    parts.append(text((x.start + x.stop) / 2, PANEL_HEIGHT - 4, x_label, "middle", "unit"))
-    parts.append(text(x.start, y.stop - 2, y_label, "start", "unit"))
-    return svg(PANEL_WIDTH, PANEL_HEIGHT, panel.title, panel.description, parts)
-
-
-@dataclass(frozen=True)
-class IntervalRow:
-    """A difference with its interval: ``style`` is ``good``, ``bad`` or ``open``, ``words`` stand at the right."""
+class IntervalRow(NamedTuple):
+    """A difference with its interval: told to be ``good`` or ``bad``, or ``open``; ``words`` say what it is in numbers."""
 
     name: str
     value: float
     low: float
     high: float
-    style: str
+    verdict: Literal["good", "bad", "open"]
     words: str
 
 
-def forest(title: str, rows: Sequence[IntervalRow], unit: str, left: str, right: str) -> str:
+def intervals(title: str, caption: str, rows: Sequence[IntervalRow], unit: str, left: str, right: str) -> Chart:
     """Draws differences with intervals around a line at 0.
 
     Args:
-        title: of the chart.
+        title: for those who do not see it.
+        caption: above the chart.
         rows: from top to bottom.
         unit: of the differences.
         left, right: what lies on either side of 0.
     """
-    height = 26 + ROW_HEIGHT * len(rows) + 36
-    names = _name_width([row.name for row in rows])
-    ends = [value for row in rows for value in (row.low, row.high, row.value)]
-    x = Scale.around([*ends, 0.0], names + 6, names + PLOT_WIDTH - 12)
-    bottom = 26 + ROW_HEIGHT * len(rows)
-    parts = []
-    for tick in ticks(x.low, x.high, 5):
-        parts += [line(x(tick), 20, x(tick), bottom, "grid"), text(x(tick), bottom + 15, tick_text(tick), "middle")]
-    parts.append(line(x(0), 16, x(0), bottom, "zero"))
-    parts += [text(x.start, 11, f"< {left}", "start", "unit"), text(x.stop, 11, f"{right} >", "end", "unit")]
-    for number, row in enumerate(rows):
-        middle = 26 + ROW_HEIGHT * (number + 0.5)
-        parts += [
-            text(names, middle + 4, row.name, "end", "name"),
-            line(x(row.low), middle, x(row.high), middle, f"whisker {row.style}"),
-            circle(x(row.value), middle, 4.5, f"dot {row.style}", f"{row.name}: {row.words}"),
-        ]
-    parts.append(text((x.start + x.stop) / 2, height - 4, unit, "middle", "unit"))
-    return svg(names + PLOT_WIDTH, height, title, "; ".join(f"{row.name} {row.words}" for row in rows), parts)
+    figure, ax, middles = _rows([row.name for row in rows], [ROW_HEIGHT] * len(rows), top=24, right=12)
+    ax.axvline(0, **MARK)
+    for row, middle in zip(rows, middles, strict=True):
+        colour = COLOURS["soft" if row.verdict == "open" else row.verdict]
+        ax.plot((row.low, row.high), (middle, middle), color=colour, linewidth=2.0, solid_capstyle="butt")
+        inside = COLOURS["card"] if row.verdict == "open" else colour
+        (dot,) = ax.plot(row.value, middle, "o", color=colour, markerfacecolor=inside, markersize=8.5, markeredgewidth=1.6)
+        set_tip(dot, f"{row.name}: {row.words}")
+    ax.margins(x=0.06)
+    label_axes(ax, unit, f"< {left}", f"{right} >")
+    return Chart(caption, as_svg(figure, title, "; ".join(f"{row.name} {row.words}" for row in rows)))
 
 
-@dataclass(frozen=True)
-class BarRow:
-    """Bars of one name: ``(style, value)`` each, and a mark."""
+class BarRow(NamedTuple):
+    """Bars of one name: ``(kind, value)`` each, the kind ``first`` or ``second``, and the value at which a mark crosses them."""
 
     name: str
     bars: Sequence[tuple[str, float]]
     mark: float | None
 
 
-def bars(title: str, rows: Sequence[BarRow], unit: str, decimals: int = 2) -> str:
-    """Draws bars from 0 with a mark across the bars of each row."""
-    thick, gap = 11, 12
-    heights = [thick * len(row.bars) + gap for row in rows]
-    bottom = 8 + sum(heights)
-    height = bottom + 34
-    values = [value for row in rows for value in (*(value for _, value in row.bars), row.mark or 0.0)]
-    names = _name_width([row.name for row in rows])
-    widest = max((len(f"{value:.{decimals}f}") for row in rows for _, value in row.bars), default=0)
-    x = Scale(0.0, max([*values, 1e-9]), names + 6, names + PLOT_WIDTH - 8 - DIGIT_WIDTH * widest)
-    parts, upper = [], 8.0
-    for tick in ticks(x.low, x.high, 5):
-        parts += [line(x(tick), 4, x(tick), bottom, "grid"), text(x(tick), bottom + 14, tick_text(tick), "middle")]
-    for row, tall in zip(rows, heights, strict=True):
-        parts.append(text(names, upper + (tall - gap) / 2 + 4, row.name, "end", "name"))
-        for number, (style, value) in enumerate(row.bars):
-            y = upper + thick * number
-            parts.append(rectangle(x.start, y, x(value) - x.start, thick - 1, style, f"{row.name}: {value:.{decimals}f}"))
-            words = f"{value:.{decimals}f}"
-            parts.append(text(_beside(x(value), None if row.mark is None else x(row.mark), words), y + 9, words, style="value"))
+def bars(title: str, rows: Sequence[BarRow], unit: str, decimals: int = 2) -> Chart:
+    """Draws bars from 0, their values in a column at the right, and a mark across the bars of each row; without a caption."""
+    told = [[f"{value:.{decimals}f}" for _, value in row.bars] for row in rows]
+    room = 12 + DIGIT * max((len(words) for of_row in told for words in of_row), default=0)
+    heights = [BAR_HEIGHT * len(row.bars) + BAR_GAP for row in rows]
+    figure, ax, middles = _rows([row.name for row in rows], heights, top=4, right=room)
+    for row, middle, of_row in zip(rows, middles, told, strict=True):
+        reach = BAR_HEIGHT * len(row.bars) / 2
+        for number, ((kind, value), words) in enumerate(zip(row.bars, of_row, strict=True)):
+            place = middle - reach + BAR_HEIGHT * (number + 0.5)
+            (bar,) = ax.barh(place, value, BAR_HEIGHT - 1, color=BARS[kind])
+            set_tip(bar, f"{row.name}: {words}")
+            column: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "textcoords": "offset points", "ha": "right"}
+            ax.annotate(words, (1, place), (room, 0), annotation_clip=False, **column, **_VALUE)
         if row.mark is not None:
-            parts.append(line(x(row.mark), upper - 3, x(row.mark), upper + tall - gap + 2, "truth"))
-        upper += tall
-    parts.append(text((x.start + x.stop) / 2, height - 4, unit, "middle", "unit"))
-    told = "; ".join(f"{row.name} " + ", ".join(f"{value:.{decimals}f}" for _, value in row.bars) for row in rows)
-    return svg(names + PLOT_WIDTH, height, title, told, parts)
+            ax.plot((row.mark, row.mark), (middle - reach - 3, middle + reach + 2), solid_capstyle="butt", **MARK)
+    ax.margins(x=0)
+    label_axes(ax, unit)
+    return Chart("", as_svg(figure, title, "; ".join(f"{row.name} {', '.join(w)}" for row, w in zip(rows, told, strict=True))))
 
 
-def _beside(end: float, mark: float | None, words: str) -> float:
-    """Places a value behind its bar's end; behind the mark where that would be drawn through it.
+def sample(kind: str) -> str:
+    """Draws for a legend a piece of a line, a bar of a kind, or the ``mark`` across bars."""
+    figure = Figure(figsize=(26 / 72, 10 / 72))
+    if kind in BARS:
+        figure.add_artist(Rectangle((0.2, 0), 0.6, 1, color=BARS[kind]))
+    elif kind == "mark":
+        figure.add_artist(Line2D((0.5, 0.5), (0, 1), **MARK))
+    else:
+        figure.add_artist(Line2D((0, 1), (0.5, 0.5), **{**LINES[kind], "marker": ""}))
+    return as_svg(figure)
 
-    Example:
-        >>> [_beside(100.0, mark, "0.97") for mark in (None, 90.0, 110.0, 140.0)]
-        [104.0, 104.0, 114.0, 104.0]
-    """
-    start = end + 4
-    crosses = mark is not None and start - 4 < mark < start + DIGIT_WIDTH * len(words) + 4
-    return mark + 4 if crosses and mark is not None else start
 
-
-def _name_width(names: Sequence[str]) -> float:
-    """Reserves room for the names at the left; a letter is about 6 wide."""
-    return 12 + 6 * max((len(name) for name in names), default=0)
+def _rows(names: Sequence[str], heights: Sequence[float], top: float, right: float) -> tuple[Figure, Axes, list[float]]:
+    """Makes a chart of named rows; its y axis counts downwards in the units of ``heights``. Gives the rows' middles, too."""
+    left = 20 + NAME_LETTER * max(map(len, names), default=0)
+    figure, ax = blank_chart(left + PLOT_WIDTH, top + sum(heights) + 36, (left, right, top, 36), grid="x")
+    middles = [end - height / 2 for end, height in zip(accumulate(heights), heights, strict=True)]
+    ax.set_ylim(sum(heights), 0)
+    ax.set_yticks(middles, names, color=COLOURS["text"], parse_math=False)
+    ax.xaxis.set_major_locator(MaxNLocator(6, steps=_STEPS))
+    return figure, ax, middles

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from maesil_monai.comparison.report.cases import Case
-from maesil_monai.comparison.report.pictures import WINDOW_NAMES, difference_stops
-from maesil_monai.reports.panels import ROWS, WINDOWS
+from maesil_monai.reports.case import Case
+from maesil_monai.reports.slices import DIFFERENCE_COLOURS, PLANES, WINDOWS
 
 # HU between neighbouring values: the first that lets everything fit is taken. 2 is finer than a grey of the soft-tissue window.
 STEPS_HU = (1, 2, 4, 8)
@@ -30,21 +29,11 @@ def pack(levels: np.ndarray) -> str:
 
     Returns:
         base64 of zlib of the low bytes, then the high bytes, of the differences of neighbours (modulo 65536).
-
-    Example:
-        >>> unpack(pack(np.array([[3, 1000], [65535, 0]]))).tolist()
-        [3, 1000, 65535, 0]
     """
     flat = levels.reshape(-1).astype(np.uint16)
     apart = np.diff(flat, prepend=np.uint16(0))  # wraps round
     planes = np.concatenate([apart & 255, apart >> 8]).astype(np.uint8)
     return base64.b64encode(zlib.compress(planes.tobytes())).decode("ascii")
-
-
-def unpack(packed: str) -> np.ndarray:
-    """Undoes :func:`pack`, as ``viewer.js`` does it: uint16, flat."""
-    low, high = np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8).reshape(2, -1).astype(np.uint16)
-    return np.cumsum(low + 256 * high, dtype=np.uint16)
 
 
 def viewer_data(cases: Sequence[Case], window_hu: tuple[float, float], max_characters: int = MAX_CHARACTERS) -> str:
@@ -73,10 +62,10 @@ def viewer_data(cases: Sequence[Case], window_hu: tuple[float, float], max_chara
         "start": window_hu[0],
         "left_out": len(cases) - kept,
         "cases": [_entry(case) for case in cases[:kept]],
-        "windows": [[WINDOW_NAMES.get(name, name), *window] for name, window in WINDOWS.items()]
+        "windows": [[f"{name.replace('_', '-')} window", *window] for name, window in WINDOWS.items()]
         + [["full range", window_hu[1] - window_hu[0], (window_hu[0] + window_hu[1]) / 2]],
-        "planes": [[name, axis, letters] for name, axis, letters in ROWS],
-        "stops": difference_stops(),
+        "planes": [[name, axis, letters] for name, axis, letters in PLANES],
+        "stops": DIFFERENCE_COLOURS,
     }
     parts = [f'<script type="application/json" id="viewer-index">{_inert(json.dumps(index))}</script>']
     for number, of_case in enumerate(volumes[:kept]):
@@ -101,17 +90,10 @@ def _entry(case: Case) -> dict[str, Any]:
         "hidden": base64.b64encode(np.packbits(case.hidden.reshape(-1)).tobytes()).decode("ascii"),
         "spacing": list(case.spacing_mm),
         "center": list(case.center),
-        "models": [system.label for system in case.reconstructions],
+        "models": list(case.reconstructions),
     }
 
 
 def _inert(text: str) -> str:
     """Keeps JSON from ending its element."""
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-VIEWER_FRAME = (
-    '<div id="viewer"><p id="viewer-state" role="status">The viewer needs JavaScript and a browser of 2023 or later. '
-    "The pictures above show the same superpatches without it.</p></div>"
-)
-"""What ``viewer.js`` fills, and what stands there where it cannot run."""

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 from typing import Any
 
 import pytest
 from made_up_comparison import BASELINE_PSNR
 from made_up_comparison import results as made_up_results
 
-from maesil_monai.comparison.report.blockiness import blockiness
-from maesil_monai.comparison.report.chart_set import training_curves
+from maesil_monai.comparison.report.charts import blockiness, training_curves
 from maesil_monai.comparison.report.results import Results
 from maesil_monai.comparison.report.settings import tiles
-from maesil_monai.reports.charts import BarRow, bars
+from maesil_monai.reports.pages import ENVIRONMENT, page
 from maesil_monai.reports.tables import Cell, Row, Table
-
-DIGIT_WIDTH = 7.0  # of the page's font at 11 px: 0.64 em
 
 
 @pytest.fixture
@@ -37,47 +33,36 @@ def _one_model(content: dict[str, Any]) -> dict[str, Any]:
     return {**content, "rows": rows, "curves": curves}
 
 
-@pytest.mark.parametrize("mark", [0.2, 0.94, 0.97, 1.0, 1.06, 1.13, 1.2, 1.3])
-@pytest.mark.parametrize("longest", [1.1, 123.45])
-def test_no_value_of_a_chart_of_bars_stands_under_the_mark_or_outside(mark: float, longest: float) -> None:
-    row = BarRow("MAESIL (total)", [("bar none", 0.97), ("bar overlap", 0.94)], mark)
-    chart = bars("Blockiness", [row, BarRow("MAE (random)", [("bar none", longest)], None)], "blockiness")
-    line = re.search(r'class="truth" x1="([\d.]+)"', chart)
-    width = re.search(r'viewBox="0 0 ([\d.]+) ', chart)
-    values = re.findall(r'class="value" x="([\d.]+)"[^>]*>([\d.]+)<', chart)
-    assert line
-    assert width
-    assert [text for _, text in values] == ["0.97", "0.94", f"{longest:.2f}"]
-    ends = [(float(start), float(start) + DIGIT_WIDTH * len(text)) for start, text in values]
-    assert all(not start - 2 < float(line[1]) < end + 2 for start, end in ends[:2])
-    assert all(end <= float(width[1]) for _, end in ends)
-
-
-def test_values_beside_the_scans_own_blockiness_move_behind_its_line(content: dict[str, Any]) -> None:
+def test_the_line_of_the_scans_own_blockiness_crosses_no_value(content: dict[str, Any]) -> None:
     for row in content["blockiness"]:
         row |= {"blockiness": {"none": 0.97, "overlap": 0.94}[row["stride"]], "truth": 1.06}
-    chart = blockiness(Results(content))
-    lines = {float(x) for x in re.findall(r'class="truth" x1="([\d.]+)"', chart)}
-    values = {float(x) for x in re.findall(r'class="value" x="([\d.]+)"', chart)}
-    assert len(lines) == 1
-    assert values == {lines.pop() + 4}
+    (chart,) = blockiness(Results(content)).groups[""]
+    lines = {float(x) for x in re.findall(r'd="M ([\d.]+) [^"]*" style="[^"]*var\(--text\); stroke-width: 1.4', chart.svg)}
+    ends = {float(x) for x in re.findall(r'text-anchor: end; [^"]*" x="([\d.]+)"[^>]*>0.9[47]<', chart.svg)}
+    assert (len(lines), len(ends)) == (1, 1)
+    assert lines.pop() < ends.pop() - 4 * 7  # four letters, 7 wide
 
 
 def test_a_difference_may_break_before_its_interval_so_that_a_wide_table_fits() -> None:
     cell = Cell("12.0", "[11.0, 13.0]", difference="+367.9 [+318.6, +418.7]", sign=-1)
-    page = Table(
+    table = Table(
         "T", ("model", "MAE"), [Row([Cell("MAE"), cell], group="learned"), Row([Cell("AE"), Cell("1", difference="+1")])]
     )
-    text = page.html()
-    assert '<small class="parts bad"><span>\u0394 +367.9</span> <span>[+318.6, +418.7]</span></small>' in text
+    text = ENVIRONMENT.get_template("parts.html.j2").module.scores(table)  # type: ignore[attr-defined]
+    unseen = '<span class="unseen"> worse</span>'
+    assert f'<small class="parts bad"><span>\u0394 +367.9</span> <span>[+318.6, +418.7]</span>{unseen}</small>' in text
     assert '<small class="parts"><span>\u0394 +1</span></small>' in text
     assert "<small>[11.0, 13.0]</small>" in text
     assert '<div class="wide" tabindex="0"' in text  # scrolls where it does not fit
-    style = files("maesil_monai.comparison.report").joinpath("report.css").read_text(encoding="utf-8")
+    style = page("base.html.j2", title="")
     assert "td small.parts { white-space: normal; }" in style
     assert "td small.parts span { white-space: nowrap; }" in style
     assert re.search(r"\.scores thead th \{[^}]*position: sticky; top: 0", style)
     assert re.search(r"max-width: 1240px\) \{ \.scores \.wide \{ max-height: 85vh; overflow: auto", style)
+
+
+def _first_curve(content: dict[str, Any]) -> str:
+    return next(iter(training_curves(Results(content)).groups.values()))[0].svg
 
 
 def test_one_of_a_thing_is_no_plural(content: dict[str, Any]) -> None:
@@ -88,11 +73,11 @@ def test_one_of_a_thing_is_no_plural(content: dict[str, Any]) -> None:
         ("4", "baselines that learn nothing"),
         ("3", "seeds"),
     ]
-    assert "3 runs; PSNR at the end" in training_curves(Results(content))
+    assert "3 runs; PSNR at the end" in _first_curve(content)
     one = Results(_one_model(content))
     words = ["test patient", "collection", "trained model", "baseline that learns nothing", "seed"]
     assert tiles(one)[:5] == [("1", word) for word in words]
-    assert "1 run; PSNR at the end" in training_curves(one)
+    assert "1 run; PSNR at the end" in _first_curve(_one_model(content))
 
 
 @pytest.mark.parametrize(

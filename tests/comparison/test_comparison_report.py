@@ -16,8 +16,8 @@ from made_up_comparison import BASELINE_PSNR, MODELS, make_up_comparison
 from maesil_monai.comparison.report import write_report
 from maesil_monai.comparison.report.cases import read_cases
 from maesil_monai.comparison.report.results import Results
+from maesil_monai.comparison.report.standing import standing_table
 from maesil_monai.comparison.report.systems import MAESIL, System
-from maesil_monai.comparison.report.verdict import verdict
 from maesil_monai.reports.tables import markdown_text
 
 
@@ -53,32 +53,44 @@ def test_a_cell_holds_the_mean_the_interval_and_whether_a_baseline_does_better(f
         "**279.2** [259.2, 299.2]",
         "**96.3** [90.3, 102.3]",
     ]
-    assert _row(text, r"MAESIL (total)")[6:] == ["**19.22** [18.32, 20.12]", "+2.98", "20", "0, 1, 2", "3,349,376", "-"]
+    assert _row(text, r"MAESIL (total)")[6:] == [
+        "**19.22** [18.32, 20.12]",
+        "+2.98 [+2.78, +3.18]",
+        "20",
+        "0, 1, 2",
+        "3,349,376",
+        "-",
+    ]
     # 9.10 - 10.44 of the mean training volume, the best baseline.
     medmae = _row(text, "MedMAE, slices (plane)")
     assert medmae[1] == "9.10 `v` [8.20, 10.00]"
     assert medmae[6] == "14.90 `v` [14.00, 15.80]"
-    assert medmae[7] == "-1.34 `v` loses in PSNR, SSIM, MAE, soft-tissue MAE"
+    assert medmae[7] == "-1.34"
+    assert [place for place, cell in enumerate(medmae) if "`v`" in cell] == [1, 2, 4, 5, 6]
+    assert _row(text, "mean training volume")[1] == "10.44 `b` [9.54, 11.34]"
     assert _row(text, "mean training volume")[7:10] == ["+0.00", "20", "-"]
     assert _row(text, "AE 1/8")[-1] == "1/8"
-    assert "`v` worse than the best baseline" in text
-    assert (
-        text.count("LPIPS not measured: no backbone weights; set MAESIL\\_LPIPS\\_WEIGHTS") == 6
-    )  # two protocols, three tables each
+    assert text.count("`v`: worse than the best baseline") == 1
+    assert text.count("LPIPS not measured where a cell says so: no backbone weights; set MAESIL\\_LPIPS\\_WEIGHTS") == 1
 
 
 def test_all_systems_and_baselines_stand_in_one_table(folder: Path) -> None:
-    first = (folder / "table2.md").read_text().split("Difference to MAESIL")[0]
+    first = (folder / "table2.md").read_text().split("## ")[2].split("Difference to MAESIL")[0]
     names = {row[0] for row in _lines(first, "")}
     results = Results.read(folder / "results.json")
-    names = {name.removesuffix(r" \*") for name in names}  # a mark, with a note
+    names = {name.removesuffix(" `*`") for name in names}  # a mark, with a note
     assert {markdown_text(system.label) for system in results.systems} <= names
     assert len(results.systems) == len(MODELS) + len(BASELINE_PSNR)
 
 
 def test_differences_to_maesil_are_shown_for_what_inpaints_and_not_for_what_sees_everything(folder: Path) -> None:
-    differences = (folder / "table2.md").read_text().split("paired over patients:")[1].split("##")[0]
-    assert _row(differences, "MAE (random)")[1:3] == ["-0.81 [-1.01, -0.61]", "-0.016 [-0.020, -0.012]"]
+    differences = (folder / "table2.md").read_text().split("paired over patients:")[2].split("##")[0]
+    assert _row(differences, "MAE (random)")[1:4] == [
+        "-0.81 [-1.01, -0.61] worse",
+        "-0.016 [-0.020, -0.012] worse",
+        "+7.3 [+5.5, +9.1] worse",  # HU, of which fewer are better
+    ]
+    assert _row(differences, "Hi-End-MAE (random)")[1] == "-0.07 [-0.27, +0.13]"
     assert not _lines(differences, "AE 1/64 ")
     assert not _lines(differences, "MAESIL (total)")
 
@@ -173,7 +185,7 @@ def test_reconstructions_that_do_not_fit_or_are_not_defined_are_left_out(
     np.savez(tmp_path / "figures/mean_training_volume/pt_7.npz", reconstruction=np.full((32, 32, 32), np.nan, np.float16))
     np.savez(tmp_path / "figures/mean_of_visible/pt_7.npz", reconstruction=np.zeros((32, 32, 32), np.float16))
     cases = read_cases(tmp_path / "figures", [MAESIL, undefined, mean], (-1000.0, 1000.0))
-    assert [set(case.reconstructions) for case in cases] == [{mean}, {MAESIL}]
+    assert [list(case.reconstructions) for case in cases] == [[mean.label], [MAESIL.label]]
     assert "maesil@total/pt_7.npz: shape (8, 8, 8), expected (32, 32, 32): left out" in caplog.text
 
 
@@ -184,11 +196,10 @@ def test_another_headline_rule_and_a_strange_model_that_sees_everything_are_take
     results = Results({**content, "rows": content["rows"] + rows, "models": models, "settings": settings})
     assert results.system("unet", "plane").group == "whole"
     assert results.find(MAESIL, "psnr").mean == pytest.approx(13.42 - 0.3)  # type: ignore[union-attr]
-    sentences = verdict(results)
     # The others were not judged under union, nor were the baselines.
-    assert sentences[0] == (
-        "PSNR: MAESIL (total) has 13.12 dB [12.22, 14.02]; no other model that inpaints is ranked. No baseline was measured."
-    )
+    _, own, place, first, baseline = standing_table(results).rows[0].cells
+    assert (first.words, own.text, own.interval) == ("MAESIL (total)", "13.12", "[12.22, 14.02]")
+    assert (place.text, baseline.text) == ("1 of 1", "-")
 
 
 class _Shape(HTMLParser):
@@ -208,7 +219,7 @@ class _Shape(HTMLParser):
         self.targets |= {str(value)[:22] for name, value in attrs if name in ("src", "href", "action", "data", "poster")}
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert tag in ("line", "rect", "polyline")
+        assert tag in ("path", "rect", "use")
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -224,6 +235,7 @@ def test_the_page_is_well_formed_whole_and_loads_nothing(folder: Path) -> None:
     shape.feed(page)
     assert not shape.open
     assert shape.headings == [
+        "Where MAESIL stands",
         "Table II, our protocol",
         "Differences to MAESIL",
         "Training rule by evaluation rule",

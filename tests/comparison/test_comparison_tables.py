@@ -9,23 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up_comparison import BASELINE_PSNR, NO_LPIPS
+from made_up_comparison import NO_LPIPS
 from made_up_comparison import results as made_up_results
 
 from maesil_monai.comparison.report import write_report
-from maesil_monai.comparison.report.blockiness import blockiness
-from maesil_monai.comparison.report.chart_set import differences, error_by_distance, training_curves
+from maesil_monai.comparison.report.charts import blockiness, differences, error_by_distance, training_curves
+from maesil_monai.comparison.report.legend import OWN_SIZE
 from maesil_monai.comparison.report.planes import planes_table
 from maesil_monai.comparison.report.results import Results
 from maesil_monai.comparison.report.settings import how
+from maesil_monai.comparison.report.standing import standing_table
 from maesil_monai.comparison.report.systems import MAESIL, MAESIL_LOSS_ON_ALL, System
 from maesil_monai.comparison.report.tables2_3 import matrix, table2_ours, table2_paper, table3
-from maesil_monai.comparison.report.verdict import verdict
 from maesil_monai.reports.tables import Row, Table
 
 Content = dict[str, Any]
 OWN_SIZES = "Hi-End-MAE, own sizes (random)"
-APART = "judged on superpatches of its own size: not comparable with the others line by line"
 TO_RUN = "--models maesil+loss_on_all=true"
 
 
@@ -52,8 +51,8 @@ def _row(table: Table, name: str) -> Row:
     return next(row for row in table.rows if row.cells[0].text.startswith(name))
 
 
-def _notes(table: Table | None) -> str:
-    return "\n".join(table.notes) if table else ""
+def _notes(table: Table) -> str:
+    return "\n".join(table.notes)
 
 
 def test_full_is_maesils_of_the_training_with_the_loss_on_all_voxels_and_other_inpainters_have_none(content: Content) -> None:
@@ -86,18 +85,25 @@ def test_without_that_training_full_is_a_dash_and_a_note_says_what_to_run(conten
     assert TO_RUN in _notes(third)
 
 
-def test_what_was_judged_on_other_superpatches_is_neither_ranked_nor_counted_in_a_sentence(content: Content) -> None:
+def test_the_papers_numbers_stand_once_at_the_first_bottleneck_where_its_likely_one_was_not_compared(content: Content) -> None:
+    for models, shown in (((), "AE 1/64"), (("ae",), "AE 1/8"), (("ae", "ae_8"), "AE 1/512")):
+        table = table2_paper(Results(_without(content, *models)), "unified")
+        assert [line[0] for line in _lines(table, "AE ") if line[-3:] == ["25.23", "0.97", "0.39"]] == [shown]
+
+
+def test_what_was_judged_on_other_superpatches_is_neither_first_nor_counted(content: Content) -> None:
     content["models"][MAESIL_LOSS_ON_ALL.model]["same_superpatches"] = False
     for mean in (40.0, 1.0):  # above all others, then below all baselines
-        changed = _change(content, lambda row: row["model"] == "hi_end_mae_paper", mean=mean)
-        sentences = verdict(Results(changed))
+        results = Results(_change(content, lambda row: row["model"] == "hi_end_mae_paper", mean=mean))
+        _, _, place, first, _ = standing_table(results).rows[0].cells
         # MAESIL, MAE, Hi-End-MAE, MedMAE and three masked autoencoders.
-        assert sentences[0].startswith("PSNR: MAESIL (total) is first of 7 models that inpaint")
-        assert "Of 4 variants of MAESIL" in "".join(sentences)
-        assert not any("own sizes" in sentence for sentence in sentences)
-    few = [row for row in content["rows"] if row["model"] in ("maesil", "hi_end_mae_paper", *BASELINE_PSNR)]
-    none = "No learned model judged on the same superpatches loses to a baseline that learns nothing in PSNR"
-    assert verdict(Results({**content, "rows": few}))[-2:] == [f"{none}.", f"{none} of all hidden voxels."]
+        assert (first.words, place.text) == ("MAESIL (total)", "1 of 7")
+        rows = {row.cells[0].text: row for row in table2_ours(results, "unified").rows}
+        assert [name for name, row in rows.items() if row.cells[0].marks] == [
+            "MAESIL, loss_on_all=true (total)",
+            "Hi-End-MAE, own sizes (random)",
+        ]
+        assert [name for name, row in rows.items() if row.look == "loses"] == ["MedMAE, slices (plane)"]
 
 
 @pytest.mark.parametrize("mean", [40.0, 1.0])
@@ -106,19 +112,17 @@ def test_what_was_judged_on_other_superpatches_is_marked_and_not_measured_agains
     results = Results(_change(content, lambda row: row["model"] == "hi_end_mae_paper" and row["metric"] == "psnr", **chosen))
     table = table2_ours(results, "unified")
     row = _row(table, OWN_SIZES)
-    assert row.cells[0].text == f"{OWN_SIZES} *"
+    assert list(row.cells[0].marks) == [OWN_SIZE]
     assert row.cells[1].text == f"{mean:.2f}"
     assert row.cells[7].text == "-"  # PSNR against the best baseline
-    assert (row.mark, row.cells[7].words) == ("", "")
-    assert not any(cell.best or cell.worse or cell.difference for cell in row.cells)
+    assert row.look == ""
+    assert not any(cell.best or cell.marks or cell.difference for cell in row.cells[1:])
     assert _row(table, MAESIL.label).cells[1].best
-    assert f"* {APART}." in table.notes
     assert table.markdown().count(OWN_SIZES) == 1  # not in the table of differences
+    assert f"| {OWN_SIZES} `*` |" in table.markdown()
     paper = table2_paper(results, "unified")
-    assert {line[0] for line in _lines(paper, OWN_SIZES)} == {f"{OWN_SIZES} *"}
-    assert APART in _notes(paper)
+    assert [list(row.cells[0].marks) for row in paper.rows if row.cells[0].text == OWN_SIZES] == [[OWN_SIZE]] * 2
     rules = matrix(results)
-    assert rules is not None
     assert not _lines(rules, OWN_SIZES)
     assert [cell.text for cell in _row(rules, "MAESIL (union)").cells if cell.best] == ["13.46"]
 
@@ -130,20 +134,20 @@ def test_what_was_judged_on_other_superpatches_is_drawn_beside_no_other(content:
             entry["training_rule"] = "total"  # MAESIL's, so that MAESIL would stand behind it
     results = Results(content)
     label = "Hi-End-MAE, own sizes (total)"
-    assert "Hi-End-MAE (random)" in differences(results)
-    assert label not in differences(results)
+    for chart in differences(results).groups[""]:
+        assert "Hi-End-MAE (random)" in chart.svg
+        assert label not in chart.svg
     by_distance = error_by_distance(results)
-    assert f"Left out: {label} (superpatches of its own size)." in by_distance
-    assert f"<figcaption>{label}" not in by_distance
+    assert by_distance.notes == [f"Left out: {label} (superpatches of its own size)."]
+    assert label not in [chart.caption for chart in by_distance.groups[""]]
     curves = training_curves(results)
-    assert f"{label}: superpatches of its own size, not comparable" in curves
-    panel = curves.split(f"<figcaption>{label}")[1].split("</figure>")[0]
-    assert 'class="own"' in panel
-    assert 'class="behind"' not in panel
-    assert 'class="base' not in panel
+    assert f"{label}: superpatches of its own size, not comparable with the other panels." in curves.notes
+    (panel,) = [chart.svg for charts in curves.groups.values() for chart in charts if chart.caption == label]
+    assert "var(--own)" in panel
+    assert "var(--behind)" not in panel
+    assert "var(--base" not in panel
     planes = planes_table(results)
-    assert planes is not None
-    assert APART in _notes(planes)
+    assert list(_row(planes, label).cells[0].marks) == [OWN_SIZE]
     # Errors fall as the PSNR rises: MAESIL has the least of those that may be compared, autoencoders with the whole input aside.
     assert [row.cells[0].text for row in planes.rows if row.cells[1].best] == [MAESIL.label]
 
@@ -159,15 +163,10 @@ def test_charts_take_their_means_over_collections_of_several_patients_as_the_hea
     assert [show(content) for show in shown] == before
 
 
-def test_without_such_a_system_nothing_is_marked_and_all_superpatches_are_said_to_be_the_same(content: Content) -> None:
-    results = Results(_without(content, "hi_end_mae_paper"))
-    assert "All systems are judged on the same superpatches under the same masks. Errors" in how(results)
-    table = table2_ours(results, "unified")
-    assert APART not in _notes(table)
-    assert not any(row.cells[0].text.endswith("*") for row in table.rows)
-    assert f"under the same masks, except {OWN_SIZES}: judged on superpatches of its own size, and not ranked." in how(
-        Results(content)
-    )
+def test_without_such_a_system_nothing_is_marked(content: Content) -> None:
+    table = table2_ours(Results(_without(content, "hi_end_mae_paper")), "unified")
+    assert not any(row.cells[0].marks for row in table.rows)
+    assert "judged on the same superpatches under the same masks, those with a * aside." in how(Results(content))
 
 
 def test_the_page_says_in_which_order_errors_are_pooled_and_averaged(content: Content) -> None:
@@ -177,18 +176,17 @@ def test_the_page_says_in_which_order_errors_are_pooled_and_averaged(content: Co
     ) in how(Results(content))
 
 
-def test_a_reason_stands_only_below_tables_with_a_cell_that_was_not_measured(content: Content) -> None:
+def test_a_reason_stands_only_where_a_cell_was_not_measured(content: Content) -> None:
+    assert len(standing_table(Results(content)).notes) == 1
     _change(content, lambda row: row["metric"] == "lpips", mean=0.3, low=0.2, high=0.4)
-    measured = Results(content)
-    assert NO_LPIPS not in _notes(table2_ours(measured, "unified")) + _notes(table2_paper(measured, "unified"))
+    assert standing_table(Results(content)).notes == []
     # One run lacks it: a masked autoencoder, which the paper's table does not have.
     _change(content, lambda row: row["metric"] == "lpips" and row["model"] == "vae_masked", mean=None, low=None, high=None)
     one = Results(content)
-    table = table2_ours(one, "unified")
-    assert f"LPIPS not measured where a cell says so: {NO_LPIPS}" in table.notes
-    assert [row.cells[0].text for row in table.rows if row.cells[3].text == "not measured"] == ["VAE 1/64, masked (total)"]
-    assert NO_LPIPS not in _notes(table2_paper(one, "unified"))
-    assert f"LPIPS not measured: {NO_LPIPS}" in table2_ours(Results(made_up_results()), "unified").notes
+    assert standing_table(one).notes == [f"LPIPS not measured where a cell says so: {NO_LPIPS}"]
+    for table, column in ((table2_ours(one, "unified"), 3), (table2_paper(one, "unified"), 4)):
+        lacking = [row.cells[0].text for row in table.rows if row.cells[column].text == "not measured"]
+        assert lacking == (["VAE 1/64, masked (total)"] if column == 3 else [])
 
 
 def test_a_system_that_was_not_judged_on_a_collection_has_dashes_whatever_could_not_be_measured(content: Content) -> None:
@@ -219,6 +217,8 @@ def test_a_prediction_that_is_not_finite_reads_so_and_is_counted_in_patients(con
     assert found is not None
     assert found.num_undefined == 3
     assert results.find(MAESIL, "psnr").num_undefined == 0  # type: ignore[union-attr]
-    assert "Not ranked in PSNR, for not all values are finite: MAE (random); MedMAE, slices (plane)." in verdict(results)
+    # Of seven models that inpaint, MAE, MedMAE and Hi-End-MAE have no value.
+    assert standing_table(results).rows[0].cells[2].text == "1 of 4"
     own = _change(content, lambda row: (row["model"], row["training_rule"]) == ("maesil", "total"), **lost, num_undefined=2)
-    assert verdict(Results(own))[0].endswith("MAESIL (total) has no value.")
+    _, maesil, place, first, _ = standing_table(Results(own)).rows[0].cells
+    assert (first.words, maesil.text, place.text) == ("AE 1/64, masked (total)", "not finite (2 patients)", "-")

@@ -118,7 +118,7 @@ def test_a_full_disk_is_a_warning_and_the_evaluation_goes_on(
     def full(*arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(panel_handler, "save_png", full)
+    monkeypatch.setattr(panel_handler, "write_whole", full)
     evaluator = Engine(_evaluate)
     PanelHandler(tmp_path, 1, windows={"lung": (1500, -600)}).attach(evaluator)
     with caplog.at_level(logging.WARNING):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
+from PIL import Image
 
 from maesil_monai.evaluation import SaveScanPanelsd, scan_panels
 from maesil_monai.inferers import SuperpatchInferer
@@ -25,14 +26,19 @@ def _reconstructed(**more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What is handed on to be drawn."""
+    """What is handed on to be drawn, and the first file that is written."""
     noted: dict[str, Any] = {}
 
-    def note(folder: Path, name: str, *volumes: np.ndarray, **options: Any) -> list[Path]:
-        noted.update(folder=folder, name=name, volumes=volumes, **options)
-        return [folder / "panel.png"]
+    def note(*volumes: Any, **options: Any) -> Image.Image:
+        noted.update(volumes=volumes[:3], spacing_mm=volumes[3], **options)
+        return Image.new("L", (1, 1))
 
-    monkeypatch.setattr(scan_panels, "save_panels", note)
+    def write(file: Path, content: bytes) -> Path:
+        noted.setdefault("file", file)
+        return file
+
+    monkeypatch.setattr(scan_panels, "reconstruction_panel", note)
+    monkeypatch.setattr(scan_panels, "write_whole", write)
     return noted
 
 
@@ -40,7 +46,11 @@ def test_files_are_written_for_every_window_and_the_item_goes_on_unchanged(tmp_p
     item = _reconstructed(case_id="pt_7")
     before = {key: item[key].clone() for key in ("image", "pred")}
     assert SaveScanPanelsd(tmp_path, INFERER)(item) is item
-    assert sorted(path.name for path in (tmp_path / "pt_7").iterdir()) == ["pt_7_lung.png", "pt_7_soft_tissue.png"]
+    files = sorted((tmp_path / "pt_7").iterdir())
+    assert [path.name for path in files] == ["pt_7_lung.png", "pt_7_soft_tissue.png"]
+    for file in files:
+        with Image.open(file) as picture:
+            picture.verify()
     assert all(torch.equal(item[key], before[key]) for key in before)
 
 
@@ -64,7 +74,7 @@ def test_proportions_are_those_of_the_scan(drawn: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("more", "case", "name"), [({}, "pt_7", "pt_7"), ({"case_id": "lidc/pt_7.1"}, "lidc/pt_7.1", "pt_7.1")])
 def test_a_case_is_named_by_its_id_or_else_by_its_file(drawn: dict[str, Any], more: dict[str, Any], case: str, name: str) -> None:
     SaveScanPanelsd("output", INFERER)(_reconstructed(**more))
-    assert (drawn["folder"], drawn["name"]) == (Path("output") / case, name)
+    assert drawn["file"] == Path("output") / case / f"{name}_lung.png"
 
 
 def test_the_planes_go_through_the_body(drawn: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import shutil
-from collections.abc import Iterator
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,12 @@ from headless_browser import Browser
 from made_up_comparison import MODELS, make_up_comparison
 
 from maesil_monai.comparison.report import write_report
-from maesil_monai.comparison.report.cases import Case, read_cases
+from maesil_monai.comparison.report.cases import read_cases
 from maesil_monai.comparison.report.results import Results
-from maesil_monai.comparison.report.systems import MAESIL, System
-from maesil_monai.reports.viewer_data import pack, unpack, viewer_data
+from maesil_monai.comparison.report.systems import MAESIL
+from maesil_monai.reports.case import Case
+from maesil_monai.reports.viewer_data import pack, viewer_data
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WINDOW_HU = (-1000.0, 1000.0)
 
 
@@ -38,6 +38,12 @@ def cases(folder: Path) -> list[Case]:
     return read_cases(folder / "figures", Results.read(folder / "results.json").systems, WINDOW_HU)
 
 
+def unpack(packed: str) -> np.ndarray:
+    """Undoes the packing as ``viewer.js`` does it: uint16, flat."""
+    low, high = np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8).reshape(2, -1).astype(np.uint16)
+    return np.cumsum(low + 256 * high, dtype=np.uint16)
+
+
 def test_the_viewers_volumes_are_those_of_the_files_to_half_a_step(cases: list[Case]) -> None:
     assert [(case.dataset, case.name) for case in cases] == [("openkbp", "pt_7"), ("sts", "STS_012")]
     data = viewer_data(cases, WINDOW_HU)
@@ -52,7 +58,7 @@ def test_the_viewers_volumes_are_those_of_the_files_to_half_a_step(cases: list[C
     hidden = np.unpackbits(np.frombuffer(base64.b64decode(index["cases"][1]["hidden"]), np.uint8)).astype(bool)
     np.testing.assert_array_equal(hidden[: case.hidden.size].reshape(case.hidden.shape), case.hidden)
     made = unpack(volumes[f"1-{place + 1}"]) - 1000.0
-    np.testing.assert_allclose(made, case.reconstructions[System("mae", "random")][case.hidden_voxels], atol=0.5)
+    np.testing.assert_allclose(made, case.reconstructions["MAE (random)"][case.hidden_voxels], atol=0.5)
 
 
 def test_volumes_that_are_too_large_are_rounded_more_and_then_left_out(cases: list[Case]) -> None:
@@ -70,15 +76,6 @@ def test_volumes_that_are_too_large_are_rounded_more_and_then_left_out(cases: li
 def test_any_whole_numbers_come_back_from_their_packing() -> None:
     levels = np.random.default_rng(0).integers(0, 65536, (7, 5, 3))
     np.testing.assert_array_equal(unpack(pack(levels)), levels.ravel())
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium in PATH")
-    browser = Browser(CHROMIUM, tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 READY = (
@@ -120,7 +117,7 @@ def test_the_viewer_shows_the_slice_that_slider_keys_wheel_and_click_ask_for(
         np.testing.assert_array_equal((_pixels(browser, 0, 1) == [0x33, 0x45, 0x5E]).all(-1), hidden)
         difference = _pixels(browser, 0, 3)
         assert (difference[~hidden] == 0).all()
-        made = ((case.reconstructions[MAESIL][:, :, axial].T[::-1, ::-1] + 600) / 1500 + 0.5).clip(0, 1) * 255
+        made = ((case.reconstructions[MAESIL.label][:, :, axial].T[::-1, ::-1] + 600) / 1500 + 0.5).clip(0, 1) * 255
         np.testing.assert_allclose(_pixels(browser, 0, 2)[..., 0], made, atol=0.7)
 
     start = case.center[2]
@@ -186,7 +183,7 @@ def test_a_page_that_had_to_be_made_smaller_says_so(
     folder: Path, tmp_path: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(folder, tmp_path / "small")
-    monkeypatch.setattr("maesil_monai.comparison.report.page.MAX_CHARACTERS", 10_000)
+    monkeypatch.setattr("maesil_monai.comparison.report.write.MAX_CHARACTERS", 10_000)
     browser.open(write_report(tmp_path / "small")[2], 1280)
     assert browser.value(READY.format("0-0")) == "0-0"
     told = browser.value("document.querySelector('.limits').textContent")
@@ -202,3 +199,14 @@ def test_without_scripts_the_page_says_what_is_missing_and_shows_the_rest(folder
     # Two cases, two windows, three planes, two pictures for what was given and for each model.
     assert found[1] == 2 * 2 * 3 * 2 * (1 + len(MODELS))
     assert found[2] > 30
+
+
+def test_no_chart_of_the_page_shares_an_id_with_another_and_every_colour_is_one_of_the_pages(folder: Path) -> None:
+    page = (folder / "report.html").read_text()
+    charts = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert len(charts) > 30
+    names = re.findall(r' id="([^"]+)"', page)
+    assert len(set(names)) == len(names)
+    colours = set(re.findall(r"var\(--(\w+)\)", "".join(charts)))
+    assert {"text", "soft", "line", "card", "own", "behind", "bad", "base1", "base4"} <= colours
+    assert colours <= set(re.findall(r"--(\w+):", page.split("</style>")[0]))

@@ -4,73 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from maesil_monai.comparison.report.systems import System
-from maesil_monai.geometry import Triple
-from maesil_monai.reports.panels import central_voxel
+from maesil_monai.reports.case import Case
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A superpatch of a test scan and what the systems made of it.
-
-    Args:
-        name: of the case.
-        dataset: its collection.
-        original: float32, shape (D, H, W), in HU, axes towards right, front and head.
-        hidden: bool, shape (gi, gj, gk), the patches that were hidden.
-        body: bool, shape (D, H, W).
-        spacing_mm: size of a voxel on each axis.
-        reconstructions: float32, shape (D, H, W), in HU, by system; visible voxels are the original's.
-    """
-
-    name: str
-    dataset: str
-    original: np.ndarray
-    hidden: np.ndarray
-    body: np.ndarray
-    spacing_mm: tuple[float, float, float]
-    reconstructions: dict[System, np.ndarray]
-
-    @cached_property
-    def hidden_voxels(self) -> np.ndarray:
-        """bool, shape (D, H, W): the voxels of the hidden patches."""
-        return spread_patches(self.hidden, self.original.shape)
-
-    @cached_property
-    def center(self) -> Triple:
-        """The voxel through which the pictures go: in the middle of the hidden body."""
-        judged = self.hidden_voxels & self.body
-        return central_voxel(judged if judged.any() else self.hidden_voxels)
-
-    def error(self, system: System, window_hu: tuple[float, float]) -> tuple[float, float] | None:
-        """Gives PSNR in dB and mean absolute error in HU over this superpatch's hidden body; None if there is none of it."""
-        judged = self.hidden_voxels & self.body
-        if not judged.any():
-            return None
-        apart = np.abs(self.reconstructions[system][judged] - self.original[judged]).astype(np.float64)
-        square = float(np.mean((apart / (window_hu[1] - window_hu[0])) ** 2))
-        return -10 * float(np.log10(max(square, 1e-12))), float(apart.mean())
-
-
-def spread_patches(hidden: np.ndarray, shape: Iterable[int]) -> np.ndarray:
-    """Repeats each patch's value for its voxels.
-
-    Example:
-        >>> spread_patches(np.array([[[True, False]]]), (1, 1, 4))[0, 0].tolist()
-        [True, True, False, False]
-    """
-    voxels = hidden
-    for axis, size in enumerate(shape):
-        voxels = np.repeat(voxels, size // hidden.shape[axis], axis=axis)
-    return voxels
 
 
 def read_cases(folder: Path, known: Iterable[System], window_hu: tuple[float, float]) -> list[Case]:
@@ -107,24 +48,15 @@ def read_cases(folder: Path, known: Iterable[System], window_hu: tuple[float, fl
                 "(D, H, W) and a grid of patches that divides them. Run compare again to write it anew."
             )
         made = {}
-        for label, system in models.items():
-            file = folder / label / f"{name}.npz"
+        for own, system in models.items():
+            file = folder / own / f"{name}.npz"
             volume = _reconstruction(file, original.shape, low, high) if file.is_file() else None
             if volume is not None:
                 made[system] = volume
         if made:
-            ordered = {system: made[system] for system in sorted(made, key=lambda system: system.order)}
-            cases.append(
-                Case(
-                    name.removeprefix(f"{dataset}/"),
-                    dataset,
-                    original,
-                    hidden,
-                    body,
-                    (spacing[0], spacing[1], spacing[2]),
-                    ordered,
-                )
-            )
+            ordered = {system.label: made[system] for system in sorted(made, key=lambda system: system.order)}
+            own_name = name.removeprefix(f"{dataset}/")
+            cases.append(Case(own_name, dataset, original, hidden, body, (spacing[0], spacing[1], spacing[2]), ordered))
     return sorted(cases, key=lambda case: (case.dataset, case.name))
 
 

@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from statistics import fmean
 
-from maesil_monai.comparison.report.measured_cells import apart_notes, name_cell
+from maesil_monai.comparison.report.measured_cells import NO_ROW, name_cell
 from maesil_monai.comparison.report.results import Results
 from maesil_monai.comparison.report.systems import MAESIL, METRICS, System
 from maesil_monai.reports.tables import Cell, Row, Table
@@ -14,8 +14,8 @@ from maesil_monai.reports.tables import Cell, Row, Table
 PLANES = ("block", "surviving")
 
 
-def planes_table(results: Results) -> Table | None:
-    """Mean absolute error in HU by kind of plane; None without such rows.
+def planes_table(results: Results) -> Table:
+    """Mean absolute error in HU by kind of plane; empty without such rows.
 
     Distances are pooled by their voxels within a collection, then the headline's collections are averaged.
     """
@@ -25,25 +25,22 @@ def planes_table(results: Results) -> Table | None:
         if known and row["evaluation_rule"] == results.rule and row["dataset"] in results.averaged:
             system = results.system(row["model"], row["training_rule"])
             pooled[system, row["planes"]][row["dataset"]].append((row["mae_hu"], row["num_voxels"]))
-    if not pooled:
-        return None
     means = {key: fmean(map(_weighted, rows.values())) for key, rows in pooled.items()}
-    judged = {system for system, _ in pooled}
-    systems = [system for system in results.of_group("inpainting", "baseline") if system in judged]
-    comparable = results.comparable("inpainting", "baseline")
-    ranked = {key: value for key, value in means.items() if key[0] in comparable}
-    best = {plane: min((value for (_, kind), value in ranked.items() if kind == plane), default=math.nan) for plane in PLANES}
+    ranked = results.comparable("inpainting", "baseline")
+    best = {
+        plane: min((means[key] for key in means if key[1] == plane and key[0] in ranked), default=math.nan) for plane in PLANES
+    }
     rows = []
-    for system in systems:
-        cells = [name_cell(results, system)]
-        for plane in PLANES:
-            value, is_ranked = means.get((system, plane)), (system, plane) in ranked
-            text = "-" if value is None else METRICS["mae_hu"].text(value)
-            cells.append(Cell(text, best=is_ranked and value == best[plane]))
-        rows.append(Row(cells, "own" if system == MAESIL else ""))
-    head = ("model (training rule)", "planes of the hidden block", "surviving planes")
+    for system in results.of_group("inpainting", "baseline"):
+        values = [means.get((system, plane)) for plane in PLANES]
+        if any(value is not None for value in values):
+            cells = [
+                Cell(NO_ROW if value is None else METRICS["mae_hu"].text(value), best=system in ranked and value == best[plane])
+                for plane, value in zip(PLANES, values, strict=True)
+            ]
+            rows.append(Row([name_cell(results, system), *cells], "own" if system == MAESIL else ""))
     caption = f"Mean absolute error in HU on hidden_body by kind of plane, rule {results.rule}"
-    return Table(caption, head, rows, apart_notes(results, systems))
+    return Table(caption, ("model (training rule)", "planes of the hidden block", "surviving planes"), rows)
 
 
 def _weighted(rows: list[tuple[float, float]]) -> float:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from maesil_monai.comparison.report.results import UNIFIED, Results
 from maesil_monai.comparison.report.wording import noun
-from maesil_monai.reports.tables import Cell, Row, Table
 
 COMMANDS = "commands"
+_SAME_FOR_ALL = (
+    "All systems are judged on the same superpatches under the same masks, those with a * aside. Errors are pooled over a scan's "
+    "superpatches, then turned into dB, then averaged over a patient's scans, over patients and seeds, then over collections."
+)
 
 
 def tiles(results: Results) -> list[tuple[str, str]]:
@@ -35,20 +37,13 @@ def tiles(results: Results) -> list[tuple[str, str]]:
 
 def how(results: Results) -> str:
     """Says in a paragraph what was judged and how; sizes in mm and acquired slices per patch where the settings know them."""
-    collections = ", ".join(
-        f"{name} ({results.num_patients(name)})" for name in results.datasets if name != UNIFIED or len(results.datasets) == 1
-    )
-    facts = [f"Test patients: {collections}."]
-    facts += patch_sizes(results)
-    facts += [
+    judged = [dataset for dataset in results.datasets if dataset != UNIFIED] or [UNIFIED]
+    patients = ", ".join(f"{dataset} ({results.num_patients(dataset)})" for dataset in judged)
+    headline = (
         f"The headline is the mask rule {results.rule} in the evaluation and the region hidden_body: voxels of the body in "
-        "hidden patches, averaged over collections of two patients or more.",
-        _superpatches(results),
-        "Errors are pooled over a scan's superpatches, then turned into dB, then averaged over a patient's scans, over patients "
-        "and seeds, then over collections.",
-        "Brackets hold 95 % intervals (bootstrap over patients and seeds); differences to MAESIL are paired by patient.",
-    ]
-    return " ".join(facts)
+        "hidden patches, averaged over collections of two patients or more."
+    )
+    return " ".join([f"Test patients: {patients}.", *patch_sizes(results), headline, _SAME_FOR_ALL])
 
 
 def patch_sizes(results: Results) -> list[str]:
@@ -58,46 +53,33 @@ def patch_sizes(results: Results) -> list[str]:
     return [f"{words[key]}: {plain(value)}." for key, value in known.items()]
 
 
-def _superpatches(results: Results) -> str:
-    apart = [system.label for system in results.systems if not results.shares_superpatches(system)]
-    if not apart:
-        return "All systems are judged on the same superpatches under the same masks."
-    return (
-        f"All systems are judged on the same superpatches under the same masks, except {'; '.join(apart)}: judged on "
-        f"superpatches of {'its' if len(apart) == 1 else 'their'} own size, and not ranked."
-    )
-
-
 def commands(results: Results) -> list[str]:
     """Gives the exact commands, if the settings hold them."""
     found = results.settings.get(COMMANDS) or results.settings.get("command") or []
     return [found] if isinstance(found, str) else [str(command) for command in found]
 
 
-def settings_tables(results: Results) -> str:
-    """Writes all of it as tables."""
+def settings_tables(results: Results) -> list[tuple[str, dict[Any, str], list[Any]]]:
+    """Gives all of it as tables: ``(title, headings by key, rows of text by key)``, those without a row left out."""
     content = results.content
     settings = {key: value for key, value in results.settings.items() if key not in (COMMANDS, "command")}
     settings |= {"test_uses": content["test_uses"]} if "test_uses" in content else {}
-    runs = [
-        (run, plain(book.get("used")), plain(book.get("size")), plain(book.get("perplexity")))
-        for run, book in (content.get("codebook") or {}).items()
-    ]
     search = [entry for entry in content.get("search") or () if isinstance(entry, Mapping)]
-    columns = list(dict.fromkeys(key for entry in search for key in entry))
-    parts = [
-        _table("Settings", ("setting", "value"), _flat(settings)),
-        _table(
-            "Learning rates tried, judged on validation",
-            columns,
-            [[plain(entry.get(key)) for key in columns] for entry in search],
-        ),
-        _table("Codebooks", ("run", "entries used", "entries", "perplexity"), runs),
-        _table("Hardware", ("part", "value"), _flat(content.get("hardware") or {})),
-        _table("Versions", ("package", "version"), _flat(content.get("versions") or {})),
-        _table("Checkpoints", ("run", "SHA-256"), _flat(content.get("checkpoints") or {})),
+    tried = {key: key for entry in search for key in entry}
+    book = {"run": "run", "used": "entries used", "size": "entries", "perplexity": "perplexity"}
+    books = [{"run": run, **found} for run, found in (content.get("codebook") or {}).items()]
+    tables: list[tuple[str, dict[Any, str], list[Any]]] = [
+        ("Settings", {0: "setting", 1: "value"}, list(_flat(settings))),
+        ("Learning rates tried, judged on validation", tried, [{key: plain(row.get(key)) for key in tried} for row in search]),
+        ("Codebooks", book, [{key: plain(row.get(key)) for key in book} for row in books]),
     ]
-    return "".join(parts)
+    for title, part, value in (
+        ("Hardware", "part", "value"),
+        ("Versions", "package", "version"),
+        ("Checkpoints", "run", "SHA-256"),
+    ):
+        tables.append((title, {0: part, 1: value}, list(_flat(content.get(title.lower()) or {}))))
+    return [table for table in tables if table[2]]
 
 
 def plain(value: Any) -> str:
@@ -131,13 +113,6 @@ def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, st
             yield from _flat(value, f"{before}{key}.")
         else:
             yield f"{before}{key}", plain(value)
-
-
-def _table(title: str, head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = [Row([Cell(text, number=False) for text in line]) for line in lines]
-    if not rows:
-        return ""
-    return f"<details><summary>{html.escape(title)}</summary>{Table(title, head, rows).html()}</details>"
 
 
 def _duration(hours: float) -> tuple[str, str]:

@@ -7,12 +7,14 @@ Source: MAESIL tables II and III.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from maesil_monai.comparison.report.measured_cells import NO_ROW, apart_notes, name_cell, reasons, value_cell
+from maesil_monai.comparison.report.legend import WORSE
+from maesil_monai.comparison.report.measured_cells import NO_ROW, name_cell, value_cell
 from maesil_monai.comparison.report.results import HEADLINE_REGION, UNIFIED, Results
 from maesil_monai.comparison.report.settings import patch_sizes
-from maesil_monai.comparison.report.standing import best_baseline, best_of, lost_metrics
+from maesil_monai.comparison.report.standing import best_of, ranked, score_cell
 from maesil_monai.comparison.report.systems import (
     GROUPS,
     MAESIL,
@@ -20,16 +22,20 @@ from maesil_monai.comparison.report.systems import (
     METRICS,
     PAPER_TABLE_2,
     PAPER_TABLE_3,
-    Metric,
     System,
 )
-from maesil_monai.comparison.report.wording import ALL_HIDDEN, RANKED
+from maesil_monai.comparison.report.wording import ALL_HIDDEN, RANKED, dataset_words, heading
 from maesil_monai.reports.tables import Cell, Row, Table
 
+_PSNR = METRICS["psnr"]
 _PAPER_REGIONS = ("pasted", "full", "hidden")
 _PAPER_NOTE = (
     "The paper's numbers are printed as it gives them: from other data, without a stated window, region, split or bottleneck. "
     "They stand here for orientation, not for comparison."
+)
+_REGIONS_NOTE = (
+    "pasted: visible voxels are copied from the input and count as right. full: raw output everywhere, of networks that are "
+    "trained on visible voxels, too. hidden: hidden patches only."
 )
 _LOSS_ON_ALL = "trained with the loss on all voxels"
 _NO_LOSS_ON_ALL = (
@@ -43,47 +49,19 @@ def table2_ours(results: Results, dataset: str) -> Table:
 
     A column of its own holds PSNR over all hidden voxels, air included.
     """
-    metrics = list(METRICS.values())
-    columns = [*((metric, HEADLINE_REGION) for metric in metrics), (METRICS["psnr"], ALL_HIDDEN)]
-    best = [best_of(results, metric, ("inpainting", "baseline"), dataset, region) for metric, region in columns]
-    trivial = best_baseline(results, METRICS["psnr"], dataset)
-    rows, group = [], ""
-    for system in results.systems:
-        losses = {region: lost_metrics(results, system, dataset, region) for region in (HEADLINE_REGION, ALL_HIDDEN)}
-        lost = losses[HEADLINE_REGION]
-        cells = [name_cell(results, system)]
-        compared = system.group in ("inpainting", "baseline") and results.shares_superpatches(system)
-        for (metric, region), first in zip(columns, best, strict=True):
-            found = results.find(system, metric.key, region, dataset)
-            worse = metric in losses[region]
-            is_best = first is not None and system == first[0]
-            cells.append(value_cell(results, metric, found, region, best=is_best, worse=worse, compared=compared))
-        cells += [_against(results, system, trivial, dataset, lost), *_facts(results, system, dataset)]
-        loses = any(metric.key == "psnr" for metric in lost)
-        mark = "loses" if loses else "own" if system == MAESIL else ""
-        rows.append(Row(cells, mark, "" if system.group == group else GROUPS[system.group]))
-        group = system.group
-    heads = [_heading(metric) for metric in metrics]
-    return Table(
-        f"Table II in our protocol, {dataset_words(results, dataset)}",
-        (
-            "model (training rule)",
-            *heads,
-            "PSNR of all hidden voxels (dB)",
-            "PSNR against the best baseline",
-            "patients",
-            "seeds",
-            "parameters",
-            "latents per voxel",
-        ),
-        rows,
-        [
-            "Bold: the best of those that inpaint, baselines included.",
-            "Columns are of hidden_body where they do not say otherwise. Over all hidden voxels, tissue painted into air counts.",
-            *apart_notes(results, results.systems),
-            *reasons(results, metrics, rows, first=1),
-        ],
-    )
+    columns = [*((metric, HEADLINE_REGION) for metric in METRICS.values()), (_PSNR, ALL_HIDDEN)]
+    rows = []
+    for system, group in _grouped(results.systems):
+        cells = [score_cell(results, system, metric, region, dataset) for metric, region in columns]
+        look = "loses" if WORSE in cells[0].marks else "own" if system == MAESIL else ""
+        facts = _facts(results, system, dataset)
+        rows.append(Row([name_cell(results, system), *cells, _against(results, system, dataset), *facts], look, group))
+    head = ["model (training rule)", *(heading(*column) for column in columns), "PSNR against the best baseline"]
+    head += ["patients", "seeds", "parameters", "latents per voxel"]
+    notes = [
+        "Columns are of hidden_body where they do not say otherwise. Over all hidden voxels, tissue painted into air counts."
+    ]
+    return Table(f"Table II in our protocol, {dataset_words(results, dataset)}", head, rows, notes)
 
 
 def table2_paper(results: Results, dataset: str) -> Table:
@@ -95,63 +73,53 @@ def table2_paper(results: Results, dataset: str) -> Table:
 
     MAESIL's variants, masked autoencoders and baselines are not the paper's: :func:`table2_ours` has them.
     """
-    rows, group, cited, listed = [], "", set(), []
-    compared = {system.base for system in results.systems}
+    listed = [
+        system
+        for system in results.of_group("inpainting", "whole")
+        if not system.is_masked_autoencoder
+        and (system == MAESIL or system.base != MAESIL.model)
+        and any(results.find(system, "psnr", region, dataset) for region in _PAPER_REGIONS)
+    ]
     cites = dataset == results.headline_dataset
-    for system in results.of_group("inpainting", "whole"):
-        if system.is_masked_autoencoder or (system != MAESIL and system.base == MAESIL.model):
-            continue
-        if not any(results.find(system, "psnr", region, dataset) for region in _PAPER_REGIONS):
-            continue
-        listed.append(system)
+    # Once for each family: at 1/64 where that was compared, for the paper does not give its bottleneck.
+    cited: dict[str, System] = {}
+    for system in sorted(listed, key=lambda system: system.base != _family(system)):
+        cited.setdefault(_family(system), system)
+    rows = []
+    for system, group in _grouped(listed):
+        paper = PAPER_TABLE_2.get(_family(system), {}) if cited[_family(system)] == system else {}
         for measured, region in _ways(system):
             found = [results.find(measured, key, region, dataset) for key in RANKED]
             if not any(found) and measured == system:
                 continue
             name = name_cell(results, system) if measured == system else Cell(f"{system.label}, {_LOSS_ON_ALL}", number=False)
-            cells = [name, Cell(region, number=False)]
-            cells += [
-                value_cell(results, METRICS[key], value, region, compared=False) for key, value in zip(RANKED, found, strict=True)
-            ]
-            family = system.base.partition("_")[0] if system.group == "whole" else system.base
-            # Once for each: at 1/64 where that was compared, for the paper does not give its bottleneck.
-            elsewhere = family in cited or (family in compared and system.base != family)
-            paper = {} if elsewhere else PAPER_TABLE_2.get(family, {})
-            cited |= {family} if paper else set()
-            cells += [Cell(f"{paper[key]:g}" if paper else NO_ROW) for key in RANKED if cites]
-            mark = "own" if system == MAESIL else ""
-            rows.append(Row(cells, mark, "" if system.group == group else GROUPS[system.group]))
-            group = system.group
+            values = [value_cell(results, METRICS[key], value, region) for key, value in zip(RANKED, found, strict=True)]
+            published = [Cell(f"{paper[key]:g}" if paper else NO_ROW) for key in RANKED if cites]
+            cells = [name, Cell(region, number=False), *values, *published]
+            rows.append(Row(cells, "own" if system == MAESIL else "", group))
+            group, paper = "", {}
     metrics = [METRICS[key] for key in RANKED]
-    notes = [
-        "pasted: visible voxels are copied from the input and count as right. full: raw output everywhere, of networks that are "
-        "trained on visible voxels, too. hidden: hidden patches only.",
-        *_full_notes(results),
-        *apart_notes(results, listed),
-        *([_PAPER_NOTE] if cites else []),
-        *reasons(results, metrics, rows, first=2, regions=_PAPER_REGIONS),
-    ]
-    head = ["model (training rule)", "region", *map(_heading, metrics)]
+    head = ["model (training rule)", "region", *map(heading, metrics)]
     head += [f"the paper's {metric.label}" for metric in metrics if cites]
+    notes = [_REGIONS_NOTE, *_full_notes(results), *([_PAPER_NOTE] if cites else [])]
     return Table(f"Table II in the paper's protocol, {dataset_words(results, dataset)}", head, rows, notes)
 
 
 def table3(results: Results) -> Table:
     """Table III: PSNR of MAESIL per collection, in both protocols, beside the best baseline's and the paper's."""
-    psnr = METRICS["psnr"]
     rows = []
     for dataset in results.datasets:
-        best = best_baseline(results, psnr, dataset)
-        ways = ((MAESIL, HEADLINE_REGION), *_ways(MAESIL))
-        found = [results.find(system, "psnr", region, dataset) for system, region in ways]
-        values = [
-            value_cell(results, psnr, value, region, compared=False) for value, (_, region) in zip(found, ways, strict=True)
-        ]
-        trivial = Cell(psnr.text(best[1]), words=best[0].label) if best else Cell(NO_ROW)
+        ours, *papers = (
+            value_cell(results, _PSNR, results.find(system, "psnr", region, dataset), region)
+            for system, region in ((MAESIL, HEADLINE_REGION), *_ways(MAESIL))
+        )
+        best = best_of(results, _PSNR, "baseline", dataset=dataset)
+        trivial = Cell(_PSNR.text(best[1].mean or 0.0), words=best[0].label) if best else Cell(NO_ROW)
         published = next((v for name, v in PAPER_TABLE_3.items() if dataset.lower().replace("-", "").startswith(name)), None)
         paper = PAPER_TABLE_2["maesil"]["psnr"] if dataset == UNIFIED else published
-        cells = [Cell(dataset_words(results, dataset), number=False), values[0], trivial, *values[1:]]
-        rows.append(Row([*cells, Cell(NO_ROW if paper is None else psnr.text(paper))], "own" if dataset == UNIFIED else ""))
+        last = Cell(NO_ROW if paper is None else _PSNR.text(paper))
+        name = Cell(dataset_words(results, dataset), number=False)
+        rows.append(Row([name, ours, trivial, *papers, last], "own" if dataset == UNIFIED else ""))
     head = (
         "collection",
         "our protocol: hidden_body",
@@ -159,44 +127,43 @@ def table3(results: Results) -> Table:
         *(f"paper's protocol: {region}" + ("" if system == MAESIL else f", {_LOSS_ON_ALL}") for system, region in _ways(MAESIL)),
         "the paper's number",
     )
-    listed = ", ".join(f"{name} {psnr.text(value)}" for name, value in PAPER_TABLE_3.items())
-    notes = [
-        *patch_sizes(results),
-        *_full_notes(results),
-        f"The paper reports {listed} dB, and 30.28 dB for its unified set, which is no mean of these.",
-        _PAPER_NOTE,
-    ]
+    listed = ", ".join(f"{name} {_PSNR.text(value)}" for name, value in PAPER_TABLE_3.items())
+    told = f"The paper reports {listed} dB, and 30.28 dB for its unified set, which is no mean of these."
+    notes = [*patch_sizes(results), *_full_notes(results), told, _PAPER_NOTE]
     return Table(f"Table III: PSNR of {MAESIL.label} in dB per collection", head, rows, notes)
 
 
-def matrix(results: Results) -> Table | None:
-    """Training rule by evaluation rule: PSNR on ``hidden_body``; None if there is one evaluation rule only."""
-    psnr, rules = METRICS["psnr"], results.evaluation_rules
+def matrix(results: Results) -> Table:
+    """Training rule by evaluation rule: PSNR on ``hidden_body``; empty if there is one evaluation rule only."""
+    rules = results.evaluation_rules
     systems = [system for system in results.comparable("inpainting") if system.training_rule]
-    if len(rules) < 2 or not systems:
-        return None
-    found = {rule: [results.find(system, "psnr", rule=rule) for system in systems] for rule in rules}
-    best = {rule: max((v.mean for v in values if v and v.mean is not None), default=None) for rule, values in found.items()}
+    first = {rule: next((system for system, _ in ranked(results, _PSNR, systems, rule=rule)), None) for rule in rules}
     rows = []
-    for number, system in enumerate(systems):
-        values = [found[rule][number] for rule in rules]
+    for system in systems:
+        values = [results.find(system, "psnr", rule=rule) for rule in rules]
         if sum(value is not None for value in values) < 2:
             continue  # judged under one rule only: Table II has it
         cells = [
-            value_cell(results, psnr, value, best=value is not None and value.mean is not None and value.mean == best[rule])
+            replace(value_cell(results, _PSNR, value, compared=True), best=first[rule] == system)
             for rule, value in zip(rules, values, strict=True)
         ]
-        rows.append(Row([Cell(system.label, number=False), *cells], "own" if system == MAESIL else ""))
+        rows.append(Row([name_cell(results, system), *cells], "own" if system == MAESIL else ""))
     caption = f"Training rule by evaluation rule: PSNR in dB on hidden_body, {dataset_words(results, results.headline_dataset)}"
-    notes = ["Bold: the best under this evaluation rule. Columns differ in how much they hide: compare within a column only."]
-    return Table(caption, ("model (training rule)", *rules), rows, notes) if rows else None
+    notes = ["Columns differ in how much they hide: compare within a column only."]
+    return Table(caption, ("model (training rule)", *rules), rows, notes)
 
 
-def dataset_words(results: Results, dataset: str) -> str:
-    """Names a collection with its number of patients."""
-    count = results.num_patients(dataset)
-    patients = "n = 1: one patient, no interval" if count == 1 else f"{count} patients"
-    return f"mean over collections ({patients})" if dataset == UNIFIED else f"{dataset} ({patients})"
+def _grouped(systems: Iterable[System]) -> Iterator[tuple[System, str]]:
+    """Gives each system with the name of its group where that starts, else with an empty one."""
+    group = ""
+    for system in systems:
+        yield system, "" if system.group == group else GROUPS[system.group]
+        group = system.group
+
+
+def _family(system: System) -> str:
+    """Names what the paper calls it, whatever the bottleneck: ``ae`` of ``ae_512``."""
+    return system.base.partition("_")[0] if system.group == "whole" else system.base
 
 
 def _ways(system: System) -> list[tuple[System, str]]:
@@ -212,20 +179,16 @@ def _full_notes(results: Results) -> list[str]:
     return [_NO_LOSS_ON_ALL] if MAESIL in results.systems and MAESIL_LOSS_ON_ALL not in results.systems else []
 
 
-def _heading(metric: Metric) -> str:
-    return f"{metric.label} ({metric.unit})" if metric.unit else metric.label
-
-
-def _against(
-    results: Results, system: System, trivial: tuple[System, float] | None, dataset: str, lost: Sequence[Metric]
-) -> Cell:
-    psnr = METRICS["psnr"]
-    found = results.find(system, "psnr", dataset=dataset)
+def _against(results: Results, system: System, dataset: str) -> Cell:
+    """Makes the cell of the distance in PSNR to the best baseline; MAESIL's is paired, so it has an interval."""
+    best, found = best_of(results, _PSNR, "baseline", dataset=dataset), results.find(system, "psnr", dataset=dataset)
     compared = results.shares_superpatches(system) and system.group != "constant"
-    if trivial is None or found is None or found.mean is None or not compared:
+    if best is None or found is None or found.mean is None or not compared:
         return Cell(NO_ROW)
-    words = f"loses in {', '.join(metric.label for metric in lost)}" if lost else ""
-    return Cell(psnr.text(found.mean - trivial[1], True), words=words, worse=psnr in lost)
+    low, high = best[1].difference_low, best[1].difference_high  # of the baseline minus MAESIL
+    paired = system == MAESIL and low is not None and high is not None
+    interval = f"[{_PSNR.text(-high, True)}, {_PSNR.text(-low, True)}]" if paired else ""  # type: ignore[operator]
+    return Cell(_PSNR.text(found.mean - (best[1].mean or 0.0), True), interval)
 
 
 def _facts(results: Results, system: System, dataset: str) -> list[Cell]:

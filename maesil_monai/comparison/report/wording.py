@@ -1,8 +1,8 @@
-"""How numbers stand in sentences: values with units and intervals, differences, counts."""
+"""What is judged, and how it and its numbers are called."""
 
 from __future__ import annotations
 
-from maesil_monai.comparison.report.results import HEADLINE_REGION, Measured
+from maesil_monai.comparison.report.results import HEADLINE_REGION, UNIFIED, Measured, Results
 from maesil_monai.comparison.report.systems import Metric
 
 RANKED = ("psnr", "ssim", "lpips")
@@ -15,24 +15,22 @@ def quantity_words(metric: Metric, region: str) -> str:
     return f"{metric.label} of all hidden voxels" if region == ALL_HIDDEN else metric.label
 
 
+def heading(metric: Metric, region: str = HEADLINE_REGION) -> str:
+    """Heads a column or a line: the quantity with its unit."""
+    return quantity_words(metric, region) + (f" ({metric.unit})" if metric.unit else "")
+
+
+def dataset_words(results: Results, dataset: str) -> str:
+    """Names a collection with its number of patients."""
+    count = results.num_patients(dataset)
+    patients = "n = 1: one patient, no interval" if count == 1 else f"{count} patients"
+    return f"mean over collections ({patients})" if dataset == UNIFIED else f"{dataset} ({patients})"
+
+
 def interval_text(metric: Metric, value: Measured, difference: bool = False) -> str:
     """Formats ``[low, high]`` of a mean or of a difference; empty if it is not defined."""
     low, high = (value.difference_low, value.difference_high) if difference else (value.low, value.high)
     return "" if low is None or high is None else f"[{metric.text(low, difference)}, {metric.text(high, difference)}]"
-
-
-def value_words(metric: Metric, value: Measured) -> str:
-    """Formats a mean with its unit and interval."""
-    unit = f" {metric.unit}" if metric.unit else ""
-    return f"{metric.text(value.mean or 0.0)}{unit} {interval_text(metric, value)}".rstrip()
-
-
-def difference_words(metric: Metric, value: Measured) -> str:
-    """Formats the difference to MAESIL with its unit and interval."""
-    if value.difference is None:
-        return "no paired difference"
-    unit = f" {metric.unit}" if metric.unit else ""
-    return f"{metric.text(value.difference, True)}{unit} {interval_text(metric, value, difference=True)}".rstrip()
 
 
 def noun(count: int, one: str, many: str = "") -> str:

@@ -32,6 +32,7 @@ from maesil_monai.data.prepare.pseudonyms import (
     write_private,
 )
 from maesil_monai.data.prepare.report import REPORT_HTML, all_refusals, report_of, write_report
+from maesil_monai.data.prepare.report_page import Picture, report_page
 from maesil_monai.data.prepare.store_folder import (
     check_free_space,
     check_place,
@@ -44,8 +45,7 @@ from maesil_monai.data.prepare.work import Outcome, prepare_scan
 from maesil_monai.data.store import StoreSource
 from maesil_monai.data.volumes.admission import MAX_VOXELS, MIN_SLICES, AdmissionRules
 from maesil_monai.errors import BadSetting
-from maesil_monai.reports.report_html import Picture, report_page
-from maesil_monai.reports.thumbnails import spread, thumbnail
+from maesil_monai.reports.slices import thumbnail
 from maesil_monai.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
@@ -260,9 +260,14 @@ def _workers(backend: str, workers: int, scheduler: str | None) -> Iterator[jobl
 
 def _pictures(store: Path, entries: Sequence[str]) -> list[Picture]:
     pictures = []
-    for place in spread(len(entries), MAX_THUMBNAILS):
-        dataset, _, case = entries[place].partition("/")
-        pictures.append((thumbnail(StoreSource(store / entries[place])), dataset, Path(case).stem))
+    count = min(len(entries), MAX_THUMBNAILS)
+    for entry in (entries[number * len(entries) // count] for number in range(count)):
+        scan = StoreSource(store / entry)
+        x, y, z = scan.shape
+        axial = scan.read(((0, 0, z // 2), (x, y, z // 2 + 1)))[0, :, :, 0].numpy()
+        coronal = scan.read(((0, y // 2, 0), (x, y // 2 + 1, z)))[0, :, 0, :].numpy()
+        dataset, _, case = entry.partition("/")
+        pictures.append((thumbnail(axial, coronal, scan.spacing_mm), dataset, Path(case).stem))
     return pictures
 
 

@@ -19,6 +19,7 @@ from maesil_monai.data.prepare.pseudonyms import write_private
 from maesil_monai.data.store import StoreSource, open_entry
 from maesil_monai.data.volumes.volume_files import read_volume
 from maesil_monai.phantom.layouts import write_layouts
+from maesil_monai.reports.slices import thumbnail
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,16 @@ def test_three_collections_become_one_store(unified: Path) -> None:
         assert np.allclose(source.spacing_mm, row["spacing_mm"], atol=1e-6)
         assert source.body is not None
         assert ("label" in row) == (source.label is not None)
+
+
+def test_the_report_shows_the_middle_axial_and_coronal_plane_of_every_scan(unified: Path) -> None:
+    page = (unified / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == len(listed(unified))
+    for row in listed(unified):
+        source = StoreSource(unified / row["image"])
+        _, y, z = source.shape
+        hu = source.read(((0, 0, 0), source.shape))[0].numpy()
+        assert thumbnail(hu[:, :, z // 2], hu[:, y // 2], source.spacing_mm) in page
 
 
 def test_an_entry_holds_the_voxels_and_the_label_of_its_source(unified: Path, layouts: dict[str, Path]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import re
-import zlib
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,13 +14,10 @@ from maesil_monai.data.prepare.collections.candidate import Candidate, Listing, 
 from maesil_monai.data.prepare.plan import Plan, Refusal, make_plan
 from maesil_monai.data.prepare.pseudonyms import Pseudonyms
 from maesil_monai.data.prepare.report import report_of
+from maesil_monai.data.prepare.report_page import MAX_ROWS, report_page
 from maesil_monai.data.prepare.scan_facts import hu_histogram, voxel_sha256, whole_hu
 from maesil_monai.data.prepare.work import Outcome
 from maesil_monai.data.volumes.admission import DEFAULT_RULES
-from maesil_monai.data.volumes.source import ArraySource
-from maesil_monai.reports.report_charts import bar_chart
-from maesil_monai.reports.report_html import MAX_ROWS, report_page
-from maesil_monai.reports.thumbnails import SIDE, thumbnail
 
 
 def _candidate(case: str, split: Split | None = "training", dataset: str = "folder") -> Candidate:
@@ -68,7 +63,6 @@ def test_the_page_loads_nothing_and_runs_nothing(report: dict[str, Any]) -> None
     assert "default-src 'none'" in page
     # Well formed, but for the tags that HTML leaves open.
     closed = re.sub(r"<(meta|img|br)([^>]*)>", r"<\1\2/>", page.removeprefix("<!DOCTYPE html>\n"))
-    closed = closed.replace("class=number", 'class="number"')
     ElementTree.fromstring(closed)
 
 
@@ -99,37 +93,6 @@ def test_what_looks_like_a_number_of_the_source_is_not_counted_by_name() -> None
     listing = Listing([_candidate("a")], [(Path("x"), "1.2.826.0.1.3680043, no CT image")])
     plan = make_plan({"folder": (Path(), listing)}, Pseudonyms(bytes(32)), DEFAULT_RULES)
     assert plan.not_ct == {"folder": {"a private class, no CT image": 1}}
-
-
-@pytest.mark.parametrize("counts", [[0, 0], [1, 0], [3, 7], [120_000, 4], [0.9, 1e-7]])
-def test_a_bar_is_as_high_as_its_count_and_stays_inside(counts: list[float]) -> None:
-    share = counts[0] == 0.9
-    chart = ElementTree.fromstring(bar_chart("Scans", [0.0, 1.0, 2.0], counts, "mm", share=share))
-    bars = chart.findall("rect")
-    assert len(bars) == sum(count > 0 for count in counts)
-    heights = [float(bar.get("height", 0)) for bar in bars]
-    assert all(0 < height <= 144 for height in heights)
-    if counts == [3, 7]:
-        assert heights[0] / heights[1] == pytest.approx(3 / 7, rel=0.01)
-        assert bars[1].findtext("title") == "1 to 2 mm: 7"
-
-
-def test_a_thumbnail_shows_the_patients_right_on_the_left_and_the_head_on_top() -> None:
-    volume = np.full((20, 20, 40), -1000, dtype=np.int16)
-    # RAS: the highest index is right, front and head.
-    volume[-5:, -5:, 15:25] = 1000
-    volume[-5:, 5:15, -10:] = 1000
-    url = thumbnail(ArraySource(volume, np.diag([2.0, 2.0, 1.0, 1.0])))
-    data = base64.b64decode(url.removeprefix("data:image/png;base64,"))
-    assert data.startswith(b"\x89PNG")
-    start = data.index(b"IDAT") + 4
-    lines = np.frombuffer(zlib.decompress(data[start : data.index(b"IEND") - 8]), dtype=np.uint8).reshape(SIDE, -1)[:, 1:]
-    axial, coronal = lines[:, :SIDE], lines[:, SIDE:]
-    for view in (axial, coronal):
-        # A quarter of the side, at the top left; sharp edges blur by a voxel.
-        assert view[5:20, 5:20].min() == 255
-        assert view[60:, :].max() == 0
-        assert view[:, 60:].max() == 0
 
 
 def test_voxels_have_one_fingerprint_whatever_their_strides_and_container() -> None:
