@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import shutil
+import subprocess
+import sys
+from configparser import ConfigParser
+from importlib import import_module
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
-from maesil_monai.__main__ import main
+from maesil_monai import commands
+from maesil_monai.__main__ import COMMANDS, main
+from maesil_monai.commands.compare import typed
 
 
 @pytest.fixture
@@ -142,3 +151,80 @@ def test_a_folder_named_like_a_number_is_a_folder(scans: Path, monkeypatch: pyte
 def test_a_misspelt_option_is_told_before_anything_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run("prepare", "--folder", tmp_path, "--ouput", tmp_path / "store", "--nopseudonyms") == 1
     assert capsys.readouterr().err == "error: option --ouput: nothing of that name in prepare --help; did you mean --output?\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_explains_each_of_its_options(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PAGER", "cat")
+    assert _run(name, "--help") == 0
+    shown = capsys.readouterr()
+    lines = [line.strip() for line in (shown.out + shown.err).splitlines()]
+    command = getattr(import_module(f"maesil_monai.commands.{name}"), name)
+    explained = inspect.getdoc(command).partition("Args:\n")[2]
+    for option in inspect.signature(command).parameters:
+        # A flag without and with its letter, or an argument.
+        names = (f"--{option}", f"-{option[0]}, --{option}", option.upper())
+        assert any(line.partition("=")[0] in names for line in lines)
+        (explanation,) = re.findall(rf"^    {option}: (.*)$", explained, re.MULTILINE)
+        assert any(line.startswith(explanation) for line in lines)
+
+
+def test_every_command_is_listed_with_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    files = {file.stem for file in Path(commands.__file__).parent.glob("[a-z]*.py")} - {"with_options"}
+    assert files == set(COMMANDS)
+    main(["--help"])
+    shown = capsys.readouterr().out
+    assert all(re.search(rf"^  {name} +{what}$", shown, re.MULTILINE) for name, what in COMMANDS.items())
+    main([])
+    assert capsys.readouterr().out == shown
+
+
+def test_an_unknown_command_is_told_with_the_one_it_resembles(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("prepair", "--output", "store") == 1
+    assert capsys.readouterr().err == "error: no command prepair; did you mean prepare?\n"
+
+
+def test_the_console_script_is_the_same_program() -> None:
+    settings = ConfigParser()
+    settings.read(Path(__file__).parents[1] / "setup.cfg")
+    name, _, value = settings["options.entry_points"]["console_scripts"].strip().partition(" = ")
+    assert (name, EntryPoint(name, value, "console_scripts").load()) == ("maesil", main)
+    installed = shutil.which("maesil", path=Path(sys.executable).parent)
+    if installed is None:
+        pytest.skip("the package is not installed in this environment")
+    listed = subprocess.run([installed, "--help"], capture_output=True, text=True, check=True).stdout
+    assert all(f"  {command} " in listed for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        ("/env/site-packages/maesil_monai/__main__.py", "python -m maesil_monai compare --output 'a b'"),
+        ("/env/bin/maesil", "maesil compare --output 'a b'"),
+        ("C:/env/Scripts/maesil.exe", "maesil compare --output 'a b'"),
+        ("/env/bin/pytest", ""),
+    ],
+)
+def test_the_report_tells_what_was_typed(program: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [program, "compare", "--output", "a b"])
+    assert typed() == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--workers", "two"), "workers='two': expected whole numbers"),
+        (("--val_share", "half"), "val_share='half': expected numbers"),
+        (("--dry_run", "yes"), "dry_run='yes': expected no value (--dry_run, or --nodry_run)"),
+        (("--cases",), "cases=True: expected one value"),
+        (("--nan_fill", "nan"), "nan_fill=nan: expected a finite number"),
+        (("--backend", "spark"), "backend='spark': expected loky or dask"),
+    ],
+)
+def test_an_option_of_the_wrong_type_is_told_with_what_was_expected(
+    words: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run("prepare", "--folder", tmp_path, "--output", tmp_path / "store", *words) == 1
+    assert capsys.readouterr().err.startswith(f"error: {message}")

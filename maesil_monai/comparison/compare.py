@@ -15,8 +15,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from maesil_monai.comparison.bundle_files import BundleFiles
-from maesil_monai.comparison.entry import RULES, Entry
 from maesil_monai.comparison.judge import Judge
 from maesil_monai.comparison.locks import alone
 from maesil_monai.comparison.pipeline import Split
@@ -31,34 +29,21 @@ from maesil_monai.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 
-MODELS = (
-    "maesil",
-    "maesil+loss_on_all=true",  # whose raw output means something at visible voxels: one reading of the paper's numbers
-    "mae",
-    "hi_end_mae",
-    "hi_end_mae@total",
-    "medmae",
-    "medmae@total",
-    *(f"{kind}{size}" for kind in ("ae", "vae", "vqvae") for size in ("", "_8", "_512")),
-    "ae_masked",
-    "vae_masked",
-    "vqvae_masked",
-)
 PLAN_NAME = "plan.json"
 
 
-def compare(request: Request, bundle: BundleFiles) -> list[Path]:
+def compare(request: Request, command: str = "") -> list[Path]:
     """Runs a comparison.
 
     Args:
         request: what to compare, on what.
-        bundle: the configurations to train and judge with.
+        command: what was typed, for the report.
 
     Returns:
         The files of the result: ``results.json``, ``table2.md``, ``table3.md``, ``report.html``.
 
     Raises:
-        ValueError: for an unknown model, rule or collection, an entry without weights that is not to be trained, or a folder
+        ValueError: for an unknown collection, an entry without weights that is not to be trained, or a folder
             that holds a comparison with other settings.
         BadVolume: if the store cannot be read or has no such split.
         BadCheckpoint: for weights of another model.
@@ -66,11 +51,7 @@ def compare(request: Request, bundle: BundleFiles) -> list[Path]:
 
     Source: MAESIL section IV, tables II and III.
     """
-    unknown = [rule for rule in request.rules if rule not in RULES]
-    if unknown or not request.rules:
-        raise BadSetting(f"rules={request.rules}: expected one or more of {', '.join(RULES)}.")
-    entries = tuple(bundle.with_rule(entry) for entry in request.entries)  # refuses unknown models before anything is done
-    weights = {str(bundle.with_rule(Entry.parse(name))): list(files) for name, files in request.checkpoints.items()}
+    entries, weights, bundle = request.entries, request.weights, request.files
     strange = [name for name in weights if name not in map(str, entries)]
     if strange:
         raise BadSetting(
@@ -83,10 +64,10 @@ def compare(request: Request, bundle: BundleFiles) -> list[Path]:
     if missing and not build_datalist(request.store, "validation", leave_out=request.leave_out):
         raise BadSetting(f"{request.store} has no scan for validation, by which weights are chosen: name some, or give weights.")
     with alone(request.output, "plan"):
-        plan = _agree(request, bundle, split)
+        plan = _agree(request, split, command)
     trainer = Trainer(bundle, request.store, request.output, request.leave_out)
     search = RateSearch(trainer, request.learning_rates, request.search_share)
-    judge = Judge(bundle, split, request.output, plan, request.rules, request.figures_per_dataset)
+    judge = Judge(bundle, split, request.output, plan, request.rules, request.figures)
     for entry in entries:
         files = weights.get(str(entry))
         if files is None:
@@ -99,15 +80,15 @@ def compare(request: Request, bundle: BundleFiles) -> list[Path]:
         return write_results(request.output, plan, bundle, split)
 
 
-def _agree(request: Request, bundle: BundleFiles, split: Split) -> dict[str, Any]:
+def _agree(request: Request, split: Split, command: str) -> dict[str, Any]:
     """Writes what everything in the folder has in common, or refuses a folder that has something else in common."""
-    judged = build_datalist(request.store, request.section, dataset=request.leave_out)  # type: ignore[arg-type]
+    judged = build_datalist(request.store, request.section, dataset=request.leave_out)
     plan: dict[str, Any] = {
         "split": {key: value for key, value in asdict(split).items() if key != "store"},
         "headline_rule": request.rules[0],
         "learning_rates": list(request.learning_rates),
         "search_share": request.search_share,
-        "configs_sha256": _sha256([bundle.root / "configs" / "train.json", *bundle.overlay]),
+        "configs_sha256": _sha256([request.files.root / "configs" / "train.json", *request.files.overlay]),
         "judged_scans": len(judged),
         "judged_sha256": data_hash(judged),
         "training_sha256": data_hash(build_datalist(request.store, "training", leave_out=request.leave_out)),
@@ -123,7 +104,7 @@ def _agree(request: Request, bundle: BundleFiles, split: Split) -> dict[str, Any
             )
     else:
         write_json(file, plan)
-    _note(request.output / COMMANDS_NAME, request.command)
+    _note(request.output / COMMANDS_NAME, command)
     return plan
 
 

@@ -37,11 +37,12 @@ def folder_or_phantom_store(
     store = Path(phantom_folder) / "store"
     distributed = dist.is_available() and dist.is_initialized()
     if not distributed or dist.get_rank() == 0:
-        from maesil_monai.data.prepare import prepare
+        from maesil_monai.data.prepare import PrepareOptions, prepare
 
         raw = write_layouts(Path(phantom_folder) / "raw", num_scans, seed, size)
+        folders = (raw["btcv"], raw["lidc"], raw["totalsegmentator"])
         # Nobody's privacy is at stake, and plain names make plain titles.
-        prepare(store, raw["btcv"], raw["lidc"], raw["totalsegmentator"], pseudonyms=False, workers=min(os.cpu_count() or 1, 8))
+        prepare(PrepareOptions(store, *folders, pseudonyms=False, workers=min(os.cpu_count() or 1, 8)))
     if distributed:
         dist.barrier()
     return str(store)

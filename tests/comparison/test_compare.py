@@ -22,7 +22,7 @@ from maesil_monai.comparison.entry import Entry
 from maesil_monai.comparison.pipeline import Pipeline, Split
 from maesil_monai.comparison.scores import Scores
 from maesil_monai.comparison.scoring import CONSTANTS_HU
-from maesil_monai.data.prepare import prepare
+from maesil_monai.data.prepare import PrepareOptions, prepare
 from maesil_monai.phantom.layouts import write_layouts
 from maesil_monai.training.trained_on import TrainedOn
 
@@ -53,7 +53,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three collections; of each the last two scans test and the one before them validates."""
     folder = tmp_path_factory.mktemp("phantoms")
     raw = write_layouts(folder / "raw", num_scans=4, seed=3, size="tiny")
-    prepare(folder / "store", raw["btcv"], raw["lidc"], raw["totalsegmentator"], pseudonyms=False, thumbnails="none")
+    prepare(
+        PrepareOptions(folder / "store", raw["btcv"], raw["lidc"], raw["totalsegmentator"], pseudonyms=False, thumbnails="none")
+    )
     file = folder / "store" / "datalist.json"
     lists = json.loads(file.read_text())
     sides = ("training", "validation", "test")

@@ -16,7 +16,7 @@ from maesil_monai.comparison import compare
 from maesil_monai.comparison.bundle_files import SET_BY_COMPARISON, BundleFiles
 from maesil_monai.comparison.entry import Entry
 from maesil_monai.comparison.report.systems import System
-from maesil_monai.comparison.request import Request, request_of
+from maesil_monai.comparison.request import MODELS, Request
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = BundleFiles.find(ROOT / "bundle")
@@ -46,7 +46,7 @@ def _one_line(shown: str) -> str:
 def _request(monkeypatch: pytest.MonkeyPatch, *words: str) -> Request:
     """Gives the request that a call makes."""
     made: list[Request] = []
-    monkeypatch.setattr(compare, "compare", lambda request, files: made.append(request) or [])
+    monkeypatch.setattr(compare, "compare", lambda request, command: made.append(request) or [])
     main([*CALL, *words])
     return made[0]
 
@@ -185,7 +185,7 @@ def test_a_file_begins_at_the_first_equals_sign_that_is_not_of_a_change(monkeypa
         f"maesil+superpatch_size=[32,32,16]+mask_ratio=0.6={names[1]},mae={names[2]}",
     )
     assert (
-        {name: [str(file) for file in files] for name, files in request.checkpoints.items()}
+        {name: [str(file) for file in files] for name, files in request.weights.items()}
         == {
             "maesil@total": names[:2],  # by either name
             "maesil@plane+decoder=cross_attention": names[:1],
@@ -193,12 +193,12 @@ def test_a_file_begins_at_the_first_equals_sign_that_is_not_of_a_change(monkeypa
             "mae@random": names[2:],
         }
     )
-    assert [str(entry) for entry in request.entries] == list(request.checkpoints)
+    assert [str(entry) for entry in request.entries] == list(request.weights)
 
 
 def test_options_arrive_as_what_they_mean(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = _request(monkeypatch, "--train")
-    assert plain.entries == tuple(BUNDLE.with_rule(Entry.parse(name)) for name in compare.MODELS)
+    assert plain.entries == tuple(BUNDLE.with_rule(Entry.parse(name)) for name in MODELS)
     assert (plain.seeds, plain.learning_rates, plain.search_share, plain.leave_out) == ((0,), (), 0.2, "")
     words = (
         "--models mae --train --seeds 3,1 --learning_rates 1e-4,0.001 --search_share 1 --rules plane,total --section validation"
@@ -206,7 +206,7 @@ def test_options_arrive_as_what_they_mean(monkeypatch: pytest.MonkeyPatch) -> No
     full = _request(monkeypatch, *words.split(), "--leave_out", "2024", "--figures", "0", "--max_superpatches", "6", "--ablate")
     assert (full.seeds, full.learning_rates, full.search_share) == ((3, 1), (1e-4, 1e-3), 1.0)
     assert (full.rules, full.section, full.leave_out) == (("plane", "total"), "validation", "2024")
-    assert (full.figures_per_dataset, full.max_superpatches, full.train) == (0, 6, True)
+    assert (full.figures, full.max_superpatches, full.train) == (0, 6, True)
     assert str(full.entries[0]) == "mae@random"
     assert "maesil@total+decoder=cross_attention" in map(str, full.entries)
 
@@ -244,7 +244,7 @@ def test_the_forms_of_an_autoencoder_share_its_overlay_and_keep_their_names() ->
 @pytest.mark.parametrize("key", sorted(SET_BY_COMPARISON))
 def test_a_change_of_what_is_the_same_for_all_models_is_refused(key: str) -> None:
     with pytest.raises(ValueError, match=rf"maesil\+{key}=1': {key} is the same for all models; ") as raised:
-        request_of(BUNDLE, (), store="store", output="out", models=f"maesil+{key}=1", train=True)
+        Request("store", Path("out"), models=(f"maesil+{key}=1",), train=True, bundle=ROOT / "bundle")
     assert SET_BY_COMPARISON[key] in str(raised.value)
 
 

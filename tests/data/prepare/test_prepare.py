@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from prepared_stores import copy_patients, listed, tree
 
-from maesil_monai.data.prepare import prepare
+from maesil_monai.data.prepare import PrepareOptions, prepare
 from maesil_monai.data.prepare.collections.btcv import ORGANS
 from maesil_monai.data.prepare.pseudonyms import write_private
 from maesil_monai.data.store import StoreSource, open_entry
@@ -30,7 +30,7 @@ def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def unified(layouts: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("unified") / "store"
-    result = prepare(store, layouts["btcv"], layouts["lidc"], layouts["totalsegmentator"])
+    result = prepare(PrepareOptions(store, layouts["btcv"], layouts["lidc"], layouts["totalsegmentator"]))
     assert result.exit_code == 0
     return store
 
@@ -124,10 +124,10 @@ def test_a_patient_is_on_one_side_only(unified: Path) -> None:
 
 def test_a_second_run_keeps_every_entry_and_every_byte(scans: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    first = prepare(store, folder_dir=scans)
+    first = prepare(PrepareOptions(store, folder=scans))
     before = {path: path.stat().st_mtime_ns for path in store.rglob("*.zarr/**/*") if path.is_file()}
     digests = tree(store)
-    second = prepare(store, folder_dir=scans)
+    second = prepare(PrepareOptions(store, folder=scans))
     assert [outcome.kept for outcome in first.outcomes] == [False] * 3
     assert [outcome.kept for outcome in second.outcomes] == [True] * 3
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -135,66 +135,66 @@ def test_a_second_run_keeps_every_entry_and_every_byte(scans: Path, tmp_path: Pa
 
 
 def test_two_workers_and_another_folder_give_the_same_bytes(scans: Path, tmp_path: Path, key_file: Path) -> None:
-    prepare(tmp_path / "one", folder_dir=scans, key_file=key_file)
+    prepare(PrepareOptions(tmp_path / "one", folder=scans, key_file=key_file))
     moved = scans.rename(tmp_path / "moved")
-    prepare(tmp_path / "two", folder_dir=moved, key_file=key_file, workers=2)
+    prepare(PrepareOptions(tmp_path / "two", folder=moved, key_file=key_file, workers=2))
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
 def test_a_changed_source_is_prepared_again_and_the_others_are_kept(scans: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    prepare(store, folder_dir=scans)
+    prepare(PrepareOptions(store, folder=scans))
     before = {row["case_id"]: row["sha256"] for row in listed(store)}
     image = nib.load(scans / "p1/ct.nii.gz")
     changed = np.asarray(image.dataobj) + np.int16(1)
     nib.save(nib.Nifti1Image(changed, image.affine, image.header), scans / "p1/ct.nii.gz")
-    result = prepare(store, folder_dir=scans)
+    result = prepare(PrepareOptions(store, folder=scans))
     after = {row["case_id"]: row["sha256"] for row in listed(store)}
     assert sorted(outcome.kept for outcome in result.outcomes) == [False, True, True]
     assert sum(before[case] != after[case] for case in before) == 1
 
 
 def test_a_changed_label_alone_is_noticed(scans: Path, tmp_path: Path) -> None:
-    prepare(tmp_path / "store", folder_dir=scans)
+    prepare(PrepareOptions(tmp_path / "store", folder=scans))
     os.utime(scans / "p0/label.nii.gz", ns=(1, 1))
-    result = prepare(tmp_path / "store", folder_dir=scans)
+    result = prepare(PrepareOptions(tmp_path / "store", folder=scans))
     assert sum(not outcome.kept for outcome in result.outcomes) == 1
 
 
 def test_a_vanished_source_is_reported_and_leaves_the_data_list(scans: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    prepare(store, folder_dir=scans)
+    prepare(PrepareOptions(store, folder=scans))
     shutil.rmtree(scans / "p2")
-    result = prepare(store, folder_dir=scans)
+    result = prepare(PrepareOptions(store, folder=scans))
     report = json.loads((store / "report.json").read_text())
     assert len(listed(store)) == 2
     assert report["vanished"] == result.vanished
     assert len(result.vanished) == 1
     assert (store / result.vanished[0]).is_dir()
-    assert prepare(store, folder_dir=scans, prune_store=True).num_pruned == 1
+    assert prepare(PrepareOptions(store, folder=scans, prune=True)).num_pruned == 1
     assert len(list(store.glob("folder/*.zarr"))) == 2
 
 
 def test_what_a_kill_left_behind_is_never_used_and_removed(scans: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    prepare(store, folder_dir=scans)
+    prepare(PrepareOptions(store, folder=scans))
     whole = tree(store)
     entries = sorted(store.glob("folder/*.zarr"))
     entries[0].rename(entries[0].with_name(f".{entries[0].name}.partial"))
     (entries[1] / "zarr.json").unlink()
     (store / ".datalist.json.partial").write_text("{")
-    result = prepare(store, folder_dir=scans)
+    result = prepare(PrepareOptions(store, folder=scans))
     assert sorted(outcome.kept for outcome in result.outcomes) == [False, False, True]
     assert tree(store) == whole
 
 
 def test_the_estimate_is_above_what_is_written_and_not_by_far(layouts: dict[str, Path], unified: Path, tmp_path: Path) -> None:
-    dry = prepare(tmp_path / "store", layouts["btcv"], layouts["lidc"], layouts["totalsegmentator"], dry_run=True)
+    dry = prepare(PrepareOptions(tmp_path / "store", layouts["btcv"], layouts["lidc"], layouts["totalsegmentator"], dry_run=True))
     written = sum(path.stat().st_size for path in unified.rglob("*.zarr/**/*") if path.is_file())
     assert written < dry.needs.num_bytes < 6 * written
 
 
 def test_readable_ids_are_kept_on_request(scans: Path, tmp_path: Path) -> None:
-    prepare(tmp_path / "store", folder_dir=scans, pseudonyms=False)
+    prepare(PrepareOptions(tmp_path / "store", folder=scans, pseudonyms=False))
     assert sorted(row["patient_id"] for row in listed(tmp_path / "store")) == ["folder/p0", "folder/p1", "folder/p2"]
     assert all(row["image"].startswith("folder/p") for row in listed(tmp_path / "store"))

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from prepared_stores import copy_patients, tree
 
-from maesil_monai.data.prepare import prepare
+from maesil_monai.data.prepare import PrepareOptions, prepare
 from maesil_monai.data.prepare.pseudonyms import write_private
 from maesil_monai.data.prepare.store_folder import stored_entries
 from maesil_monai.data.store import StoreSource
@@ -93,7 +93,7 @@ def _kill_and_go_on(sources: Path, store: Path, whole: dict[str, str], seconds: 
         found.append(len(entries))
         if kill % 2 == 1 or kill == num_kills - 1:
             written = {entry: (entry / "zarr.json").stat().st_mtime_ns for entry in entries}
-            result = prepare(store, folder_dir=sources / "scans", key_file=sources / "key")
+            result = prepare(PrepareOptions(store, folder=sources / "scans", key_file=sources / "key"))
             assert {entry: (entry / "zarr.json").stat().st_mtime_ns for entry in entries} == written
             assert {outcome.job.entry for outcome in result.outcomes if outcome.refusal is None} <= set(stored_entries(store))
             assert tree(store) == whole

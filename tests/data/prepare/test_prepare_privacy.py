@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from maesil_monai.data.dicom import find_series
-from maesil_monai.data.prepare import prepare
+from maesil_monai.data.prepare import PrepareOptions, prepare
 from maesil_monai.phantom.layouts import PLANTED_TAGS, write_layouts
 
 
@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def store(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("output") / "store"
-    result = prepare(place, folder / "btcv", folder / "lidc", folder / "totalsegmentator", folder / "table")
+    result = prepare(PrepareOptions(place, folder / "btcv", folder / "lidc", folder / "totalsegmentator", folder / "table"))
     codes = [refusal.code for refusal in result.refusals]
     assert sorted(codes) == ["DUPLICATE_SCAN", "LINK_OUT", "SLICE_INCREMENT", "TRUNCATED"]
     return place
@@ -78,7 +78,9 @@ def test_what_is_withheld_from_the_store_is_in_the_private_folder(folder: Path, 
 
 def test_no_thumbnail_is_kept_where_none_is_wanted(folder: Path, store: Path) -> None:
     assert "data:image/png" in (store / "report.html").read_text()
-    prepare(store, folder / "btcv", folder / "lidc", folder / "totalsegmentator", folder / "table", thumbnails="none")
+    prepare(
+        PrepareOptions(store, folder / "btcv", folder / "lidc", folder / "totalsegmentator", folder / "table", thumbnails="none")
+    )
     assert "data:image" not in (store / "report.html").read_text().replace("img-src data:", "")
     assert not [path for path in store.rglob("*") if path.suffix in (".png", ".jpg")]
 

@@ -14,10 +14,9 @@ import pytest
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from prepared_stores import copy_patients, listed
 
-from maesil_monai.data.prepare import Prepared, archive, prepare
+from maesil_monai.data.prepare import Prepared, PrepareOptions, archive, prepare
 from maesil_monai.data.prepare.pseudonyms import open_private_folder
 from maesil_monai.data.prepare.store_folder import one_run_at_a_time
-from maesil_monai.data.volumes.admission import AdmissionRules
 from maesil_monai.data.volumes.bad_volume import BadVolume
 from maesil_monai.plain_errors import clear_error
 
@@ -37,29 +36,29 @@ def test_bad_scans_are_refused_by_name_and_the_rest_is_prepared(scans: Path, tmp
     truncated = (scans / "p0/ct.nii.gz").read_bytes()
     (scans / "p0/ct.nii.gz").write_bytes(truncated[: len(truncated) // 2])
     (scans / "p1/label.nii.gz").write_bytes(b"")
-    result = prepare(store, folder_dir=scans)
+    result = prepare(PrepareOptions(store, folder=scans))
     assert sorted(_codes(result)) == ["EMPTY_FILE", "TRUNCATED"]
     assert result.exit_code == 1
     assert len(listed(store)) == 1
     details = json.loads((tmp_path / "store.private/details.json").read_text())
     assert str(scans / "p0/ct.nii.gz") in details["refusals"][0]["message"] + details["refusals"][1]["message"]
-    assert prepare(store, folder_dir=scans, allow_refused_share=0.7).exit_code == 0
+    assert prepare(PrepareOptions(store, folder=scans, allow_refused_share=0.7)).exit_code == 0
     # Mended, they are admitted.
     (scans / "p0/ct.nii.gz").write_bytes(truncated)
     (scans / "p1/label.nii.gz").unlink()
-    assert prepare(store, folder_dir=scans).exit_code == 0
+    assert prepare(PrepareOptions(store, folder=scans)).exit_code == 0
 
 
 def test_a_label_of_another_grid_is_refused(scans: Path, tmp_path: Path) -> None:
     image = nib.load(scans / "p0/label.nii.gz")
     nib.save(image.slicer[:, :, 1:], scans / "p0/label.nii.gz")
-    assert _codes(prepare(tmp_path / "store", folder_dir=scans)) == ["LABEL_SHAPE"]
+    assert _codes(prepare(PrepareOptions(tmp_path / "store", folder=scans))) == ["LABEL_SHAPE"]
 
 
 def test_one_scan_under_two_names_is_refused_even_in_another_format(scans: Path, tmp_path: Path) -> None:
     (scans / "copy").mkdir()
     (scans / "copy/scan.nii").write_bytes(gzip.decompress((scans / "p0/ct.nii.gz").read_bytes()))
-    result = prepare(tmp_path / "store", folder_dir=scans)
+    result = prepare(PrepareOptions(tmp_path / "store", folder=scans))
     assert _codes(result) == ["DUPLICATE_SCAN"]
     assert len(listed(tmp_path / "store")) == 3
     assert len({row["sha256"] for row in listed(tmp_path / "store")}) == 3
@@ -67,7 +66,7 @@ def test_one_scan_under_two_names_is_refused_even_in_another_format(scans: Path,
 
 def test_a_second_file_of_one_name_is_refused(scans: Path, tmp_path: Path) -> None:
     (scans / "p0/ct.nii").write_bytes(gzip.decompress((scans / "p1/ct.nii.gz").read_bytes()))
-    result = prepare(tmp_path / "store", folder_dir=scans)
+    result = prepare(PrepareOptions(tmp_path / "store", folder=scans))
     assert "DUPLICATE_CASE" in _codes(result)
     assert len(listed(tmp_path / "store")) == 2 + ("DUPLICATE_SCAN" not in _codes(result))
 
@@ -76,7 +75,7 @@ def test_a_patient_on_two_sides_stops_the_run_before_it_writes(scans: Path, tmp_
     table = tmp_path / "cases.csv"
     table.write_text("path,patient,split\np0/ct.nii.gz,Doe,train\np1/ct.nii.gz,Doe,test\n")
     with pytest.raises(BadVolume, match="LEAKAGE"):
-        prepare(tmp_path / "store", folder_dir=scans, cases=table)
+        prepare(PrepareOptions(tmp_path / "store", folder=scans, cases=table))
     assert not (tmp_path / "store").exists()
 
 
@@ -84,15 +83,15 @@ def test_a_link_out_of_the_collection_is_refused_unless_allowed(scans: Path, tmp
     (tmp_path / "elsewhere").mkdir()
     shutil.move(scans / "p0/ct.nii.gz", tmp_path / "elsewhere/ct.nii.gz")
     (scans / "p0/ct.nii.gz").symlink_to(tmp_path / "elsewhere/ct.nii.gz")
-    assert _codes(prepare(tmp_path / "store", folder_dir=scans)) == ["LINK_OUT"]
-    assert not _codes(prepare(tmp_path / "store", folder_dir=scans, rules=AdmissionRules(links_out=True)))
+    assert _codes(prepare(PrepareOptions(tmp_path / "store", folder=scans))) == ["LINK_OUT"]
+    assert not _codes(prepare(PrepareOptions(tmp_path / "store", folder=scans, links_out=True)))
 
 
 def test_a_dry_run_writes_nothing_and_finds_what_headers_show(scans: Path, tmp_path: Path) -> None:
     (scans / "p0/ct.nii.gz").write_bytes(gzip.compress(b"<html>" * 200))
     (scans / "p1/ct.nii.gz").write_bytes(b"")
     before = sorted(tmp_path.rglob("*"))
-    result = prepare(tmp_path / "store", folder_dir=scans, dry_run=True)
+    result = prepare(PrepareOptions(tmp_path / "store", folder=scans, dry_run=True))
     assert _codes(result) == ["NOT_NIFTI", "EMPTY_FILE"]
     assert result.exit_code == 1
     assert sorted(tmp_path.rglob("*")) == before
@@ -104,7 +103,7 @@ def test_a_full_disk_is_noticed_before_anything_is_written(scans: Path, tmp_path
 
     monkeypatch.setattr(shutil, "disk_usage", free)
     with pytest.raises(OSError, match=r"are needed and 0\.0 GB are free"):
-        prepare(tmp_path / "store", folder_dir=scans)
+        prepare(PrepareOptions(tmp_path / "store", folder=scans))
     assert not (tmp_path / "store").exists()
 
 
@@ -114,7 +113,7 @@ def test_a_second_run_at_the_same_time_is_refused(scans: Path, tmp_path: Path) -
         one_run_at_a_time(open_private_folder(store), store),
         pytest.raises(BlockingIOError, match="another run prepares this store"),
     ):
-        prepare(store, folder_dir=scans)
+        prepare(PrepareOptions(store, folder=scans))
 
 
 @pytest.mark.parametrize("output", ["scans/store", "scans", ".", "other"])
@@ -122,13 +121,13 @@ def test_a_store_goes_neither_into_a_collection_nor_among_other_files(scans: Pat
     (tmp_path / "other").mkdir()
     (tmp_path / "other/thesis.tex").touch()
     with pytest.raises(ValueError, match="output="):
-        prepare(tmp_path / output, folder_dir=scans)
+        prepare(PrepareOptions(tmp_path / output, folder=scans))
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"folder_dir": None}, "no collection"),
+        ({"folder": None}, "no collection"),
         ({"workers": 0}, "workers=0"),
         ({"thumbnails": "all"}, "thumbnails='all'"),
         ({"backend": "spark"}, "backend='spark'"),
@@ -141,7 +140,7 @@ def test_a_store_goes_neither_into_a_collection_nor_among_other_files(scans: Pat
 )
 def test_settings_that_make_no_sense_are_refused(scans: Path, tmp_path: Path, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        prepare(tmp_path / "store", **{"folder_dir": scans, **settings})
+        prepare(PrepareOptions(tmp_path / "store", **{"folder": scans, **settings}))
     assert not (tmp_path / "store").exists()
 
 
@@ -151,6 +150,6 @@ def test_a_killed_worker_ends_the_run_with_a_clear_error(scans: Path, tmp_path: 
 
     monkeypatch.setattr(archive, "prepare_scan", killed)
     with pytest.raises(ChildProcessError, match="fewer workers") as caught:
-        prepare(tmp_path / "store", folder_dir=scans)
+        prepare(PrepareOptions(tmp_path / "store", folder=scans))
     assert clear_error(caught.value) is caught.value
     assert not (tmp_path / "store/datalist.json").exists()

@@ -11,7 +11,7 @@ from maesil_monai.data.store import open_entry, write_entry
 from maesil_monai.data.volumes.volume_files import read_volume
 from maesil_monai.transforms import BodyMask, LoadVolume
 
-CONFIG = Path(__file__).parents[2] / "bundle" / "configs" / "train.json"
+CONFIG = Path(__file__).parents[3] / "bundle" / "configs" / "train.json"
 
 
 @pytest.fixture(scope="module")
