@@ -15,6 +15,7 @@ from typing import Any
 import fire
 
 from maesil_monai.option_names import options_of, refuse_unknown
+from maesil_monai.plain_errors import tell
 
 
 def check(*paths: str, report: str | None = None) -> None:
@@ -217,7 +218,7 @@ def compare(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs a command; an error of data or settings is one line on the error stream and exit code 1.
+    """Runs a command; an error of data or settings is one line on the error stream; exit code 1 after any.
 
     Args:
         arguments: instead of the process's own.
@@ -231,12 +232,7 @@ def main(arguments: list[str] | None = None) -> None:
             refuse_unknown(options_of(words), known, page, f"`python -m maesil_monai {page}` lists them.")
         fire.Fire(commands, command=arguments, name="maesil_monai")
     except Exception as error:
-        from maesil_monai.plain_errors import clear_error
-
-        clear = clear_error(error)
-        if clear is None:
-            raise
-        print(f"error: {clear}", file=sys.stderr)
+        tell(error)
         sys.exit(1)
 
 

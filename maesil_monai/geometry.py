@@ -19,6 +19,8 @@ import nibabel as nib
 import numpy as np
 import torch
 
+from maesil_monai.errors import BadSetting
+
 Triple = tuple[int, int, int]
 Box = tuple[Triple, Triple]
 
@@ -39,7 +41,7 @@ def as_triple(value: int | Sequence[int], name: str) -> Triple:
     """
     sizes = tuple(value) if isinstance(value, Sequence) else (value,) * 3
     if len(sizes) != 3 or not all(isinstance(size, Integral) and not isinstance(size, bool) and size >= 1 for size in sizes):
-        raise ValueError(f"{name}={value!r}: expected one positive whole number or three of them.")
+        raise BadSetting(f"{name}={value!r}: expected one positive whole number or three of them.")
     return int(sizes[0]), int(sizes[1]), int(sizes[2])
 
 
@@ -59,7 +61,7 @@ def grid_of(outer: Sequence[int], inner: Sequence[int], names: tuple[str, str] =
         (16, 16, 8)
     """
     if any(o % i for o, i in zip(outer, inner, strict=True)):
-        raise ValueError(
+        raise BadSetting(
             f"{names[1]}={tuple(inner)} does not divide {names[0]}={tuple(outer)}: "
             "every axis must be a whole multiple. Change one of the two."
         )

@@ -15,6 +15,7 @@ from typing import Literal, get_args
 
 import torch
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Box, Triple
 
 ResampleMode = Literal["linear", "mask", "nearest"]
@@ -26,7 +27,7 @@ _BLOCK = 128
 def check_mode(mode: str) -> None:
     """Raises a ValueError that lists the modes of :func:`apply_axis_matrices` if ``mode`` is none of them."""
     if mode not in get_args(ResampleMode):
-        raise ValueError(f"mode={mode!r}: expected one of {', '.join(get_args(ResampleMode))}.")
+        raise BadSetting(f"mode={mode!r}: expected one of {', '.join(get_args(ResampleMode))}.")
 
 
 def dtype_of(mode: ResampleMode, volume: torch.Tensor) -> torch.dtype:

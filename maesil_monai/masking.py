@@ -17,6 +17,8 @@ from typing import Literal, get_args
 
 import torch
 
+from maesil_monai.errors import BadSetting
+
 RuleName = Literal["total", "union", "plane", "axis", "random"]
 
 
@@ -60,12 +62,12 @@ class MaskRule:
 
     def __post_init__(self) -> None:
         if self.name not in get_args(RuleName):
-            raise ValueError(f"mask rule {self.name!r} is unknown: expected one of {', '.join(get_args(RuleName))}.")
+            raise BadSetting(f"mask rule {self.name!r} is unknown: expected one of {', '.join(get_args(RuleName))}.")
         if not isinstance(self.wrap, bool):
-            raise ValueError(f"wrap={self.wrap!r}: expected true or false (True or False on a command line).")
+            raise BadSetting(f"wrap={self.wrap!r}: expected true or false (True or False on a command line).")
         for key in ("total_ratio", "plane_ratio", "axis_ratio"):
             if not 0.0 < getattr(self, key) < 1.0:
-                raise ValueError(f"{key}={getattr(self, key)} of mask rule {self.name!r}: expected a value between 0 and 1.")
+                raise BadSetting(f"{key}={getattr(self, key)} of mask rule {self.name!r}: expected a value between 0 and 1.")
 
     def plane_counts(self, token_grid: Sequence[int], axial_axis: int = 2) -> tuple[int, int]:
         """Gives the hidden block's planes and the number of tokens hidden in all surviving planes together.
@@ -86,7 +88,7 @@ class MaskRule:
         block = 0
         if self.name in ("total", "union", "axis"):
             if num_planes < 2:
-                raise ValueError(
+                raise BadSetting(
                     f"mask rule {self.name!r} needs 2 axial token planes or more, the grid {tuple(token_grid)} has 1."
                 )
             block = min(max(nearest_count(self.axis_ratio, num_planes), 1), num_planes - 1)
@@ -97,7 +99,7 @@ class MaskRule:
         else:
             rest = nearest_count(self.plane_ratio, per_plane) * (num_planes - block)
         if not 0 <= rest < (num_planes - block) * per_plane or block + rest == 0:
-            raise ValueError(
+            raise BadSetting(
                 f"mask rule {self} cannot be met on the token grid {tuple(token_grid)}: {block} of {num_planes} axial planes are "
                 f"hidden whole and {rest} more of {(num_planes - block) * per_plane} tokens would be. Change a ratio or a size."
             )
@@ -175,7 +177,7 @@ def draw_target(hidden: torch.Tensor, decode_ratio: float, generator: torch.Gene
     Source: CrossMAE (arXiv 2401.14391) section 3.3, partial reconstruction.
     """
     if not 0.0 < decode_ratio <= 1.0:
-        raise ValueError(f"decode_ratio={decode_ratio}: expected a value above 0 and at most 1.")
+        raise BadSetting(f"decode_ratio={decode_ratio}: expected a value above 0 and at most 1.")
     if decode_ratio == 1.0:
         return hidden.clone()
     flat_BN = hidden.flatten(1)

@@ -6,14 +6,14 @@ import inspect
 import re
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from fire.parser import DefaultParseValue
 
-# What monai.bundle reads from a configuration although nothing refers to it.
-OF_MONAI = ("imports", "_meta_")
+from maesil_monai.config_names import OF_MONAI, head_of, suggestion
+from maesil_monai.errors import BadSetting
+
 _OPTION = re.compile(r"--?[A-Za-z_]")
 
 
@@ -32,7 +32,7 @@ def check_option_names(arguments: Sequence[str] | None = None) -> None:
     Example:
         >>> check_option_names(["run", "training", "--config_file", "bundle/configs/train.json", "--max_epoch", "3"])
         Traceback (most recent call last):
-        ValueError: option --max_epoch: nothing of that name in train.json; did you mean --max_epochs?
+        maesil_monai.errors.BadSetting: option --max_epoch: nothing of that name in train.json; did you mean --max_epochs?
     """
     import monai.bundle  # seconds, for a command line that may not need it
     from monai.bundle.utils import DEFAULT_MLFLOW_SETTINGS
@@ -59,7 +59,7 @@ def check_option_names(arguments: Sequence[str] | None = None) -> None:
 
 
 def refuse_unknown(options: Mapping[str, str], known: Collection[str], where: str, listed: str) -> None:
-    """Raises a ValueError at the first option that is not known.
+    """Raises a BadSetting at the first option that is not known.
 
     Args:
         options: as from :func:`options_of`.
@@ -73,29 +73,8 @@ def refuse_unknown(options: Mapping[str, str], known: Collection[str], where: st
         if read in known or len(name) == 1:
             continue
         if name in known:
-            raise ValueError(f"option --{name} without a value would be taken for 'no {read}': write --{name} True.")
-        raise ValueError(f"option --{name}: nothing of that name in {where}; {suggestion(name, known, listed, '--')}")
-
-
-def suggestion(name: str, known: Iterable[str], listed: str, prefix: str = "") -> str:
-    """Says which known names a misspelt one may have been meant for, or else where they are listed.
-
-    Example:
-        >>> suggestion("presett", ["preset", "decoder"], "README.md lists them.")
-        'did you mean preset?'
-    """
-    near = [f"{prefix}{match}" for match in get_close_matches(name, list(known))]
-    return f"did you mean {' or '.join(near)}?" if near else listed
-
-
-def head_of(key: str) -> str:
-    """Gives the top-level name of a key of a configuration: without ``+`` before it and ``#`` or ``::`` after it.
-
-    Example:
-        >>> head_of("+network_def::position"), head_of("device#name")
-        ('network_def', 'device')
-    """
-    return key.removeprefix("+").replace("::", "#").partition("#")[0]
+            raise BadSetting(f"option --{name} without a value would be taken for 'no {read}': write --{name} True.")
+        raise BadSetting(f"option --{name}: nothing of that name in {where}; {suggestion(name, known, listed, '--')}")
 
 
 def options_of(arguments: Sequence[str]) -> dict[str, str]:

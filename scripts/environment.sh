@@ -1,7 +1,7 @@
-# Sourced by the other scripts: makes or reuses a Python environment with this package and the extras named in $1.
-# An active virtual or conda environment is used as it is; otherwise .venv in the clone.
+# Sourced by the other scripts: makes or reuses a Python environment with this package and the extras that they name in $extras
+# (no argument: a sourced script without any sees its caller's). An active virtual or conda environment is used as it is;
+# otherwise .venv in the clone.
 
-extras="${1:-}"
 python="${PYTHON:-python3}"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
     echo "Python 3.10 or newer is needed, '$python' is $("$python" --version 2>&1). Name another one: PYTHON=python3.11 bash $0" >&2

@@ -3,6 +3,7 @@
 # Arguments are overrides of the bundle's configuration, for instance: bash scripts/quickstart.sh --max_epochs 4
 set -euo pipefail
 cd "$(dirname "$0")/.."
+extras=""
 source scripts/environment.sh
 
 python -m monai.bundle run training \

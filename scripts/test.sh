@@ -2,7 +2,8 @@
 # Runs lint, types and tests in .venv (made if need be) or in the active environment. Arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-source scripts/environment.sh test
+extras=test
+source scripts/environment.sh
 
 ruff check .
 ruff format --check .

@@ -102,13 +102,18 @@ def test_an_error_is_one_line_and_exit_code_1(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_fault_of_the_program_keeps_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def broken(*arguments: object, **settings: object) -> None:
         raise KeyError("image")
 
     monkeypatch.setattr("maesil_monai.data.prepare.prepare", broken)
-    with pytest.raises(KeyError):
-        main(["prepare", "--output", str(tmp_path / "store"), "--folder", str(tmp_path)])
+    assert _run("prepare", "--output", tmp_path / "store", "--folder", tmp_path) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("Traceback (most recent call last):")
+    assert "in broken" in shown
+    assert shown.endswith("KeyError: 'image'\n")
 
 
 def test_check_says_of_each_scan_whether_it_is_admitted(scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,8 @@ from monai.utils import OptionalImportError, optional_import
 
 import maesil_monai
 from maesil_monai.comparison.entry import Entry
-from maesil_monai.option_names import OF_MONAI, head_of, suggestion
+from maesil_monai.config_names import OF_MONAI, head_of, suggestion
+from maesil_monai.errors import BadSetting
 from maesil_monai.training.settings import RunSettings
 
 # What a comparison sets itself, for all models alike, and what to do instead of changing it for one.
@@ -86,7 +87,7 @@ class BundleFiles:
             ValueError: for an unknown model.
         """
         if model not in self.models:
-            raise ValueError(f"model {model!r} is unknown: expected one of {', '.join(self.models)}.")
+            raise BadSetting(f"model {model!r} is unknown: expected one of {', '.join(self.models)}.")
         own = self.root / "configs" / "models" / f"{_parted(model)[0]}.json"
         return [str(file) for file in (self.root / "configs" / "train.json", *self.overlay, own)]
 
@@ -100,14 +101,14 @@ class BundleFiles:
         settings = ConfigParser.load_config_files(self.files_of(entry.model))
         for key, value in entry.changes:
             if key in SET_BY_COMPARISON:
-                raise ValueError(f"model {str(entry)!r}: {key} is the same for all models; {SET_BY_COMPARISON[key]}.")
+                raise BadSetting(f"model {str(entry)!r}: {key} is the same for all models; {SET_BY_COMPARISON[key]}.")
             if key not in RunSettings.names():
                 cure = suggestion(key, RunSettings.names(), "docs/configuration.md lists the settings.")
-                raise ValueError(f"model {str(entry)!r}: {key} is no setting of train.json; {cure}")
+                raise BadSetting(f"model {str(entry)!r}: {key} is no setting of train.json; {cure}")
             try:
                 RunSettings.check(key, value)
-            except ValueError as error:
-                raise ValueError(f"model {str(entry)!r}: {error}") from None
+            except BadSetting as error:
+                raise BadSetting(f"model {str(entry)!r}: {error}") from None
         settings.update(self.changes_of(entry))
         if entry.rule is not None:
             settings["mask_rule"] = entry.rule
@@ -136,19 +137,19 @@ def _check_overlay(file: Path, train: Mapping[str, Any]) -> None:
         content = ConfigParser.load_config_file(file)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise ValueError(f"{file}, {place}: {error.msg}; expected JSON. Correct the overlay there.") from None
+        raise BadSetting(f"{file}, {place}: {error.msg}; expected JSON. Correct the overlay there.") from None
     except unreadable as error:
         what = " ".join(str(error).split())
-        raise ValueError(f"{file}: {what}; expected a configuration as JSON. Correct the overlay.") from None
+        raise BadSetting(f"{file}: {what}; expected a configuration as JSON. Correct the overlay.") from None
     if not isinstance(content, dict):
-        raise ValueError(f"{file}: found a {type(content).__name__}; expected an object, {{KEY: VALUE}}, as train.json is.")
+        raise BadSetting(f"{file}: found a {type(content).__name__}; expected an object, {{KEY: VALUE}}, as train.json is.")
     for key in content:
         if head_of(key) not in (*train, *OF_MONAI) and f"@{key}" not in json.dumps(content):
             cure = suggestion(head_of(key), train, "docs/configuration.md lists them.")
-            raise ValueError(f"{file}: {key} is no key of train.json; {cure}")
+            raise BadSetting(f"{file}: {key} is no key of train.json; {cure}")
     refused = [key for key in ("seed", "leave_out") if key in content]
     refused += [key for key in ("time_limit_minutes",) if content.get(key) is not None]
     refused += [key for key in ("normalise_patches",) if content.get(key)]
     if refused:
         why = "; ".join(f"{key}: {SET_BY_COMPARISON[key]}" for key in refused)
-        raise ValueError(f"{file} sets {', '.join(refused)}, which an overlay of a comparison must not ({why}). Remove it.")
+        raise BadSetting(f"{file} sets {', '.join(refused)}, which an overlay of a comparison must not ({why}). Remove it.")

@@ -25,6 +25,7 @@ from maesil_monai.comparison.request import Request
 from maesil_monai.comparison.summary import COMMANDS_NAME, write_results
 from maesil_monai.comparison.training import Trainer
 from maesil_monai.data.samples.catalog import build_datalist, data_hash
+from maesil_monai.errors import BadSetting
 from maesil_monai.evaluation.json_files import write_json
 from maesil_monai.whole_files import write_whole
 
@@ -67,20 +68,20 @@ def compare(request: Request, bundle: BundleFiles) -> list[Path]:
     """
     unknown = [rule for rule in request.rules if rule not in RULES]
     if unknown or not request.rules:
-        raise ValueError(f"rules={request.rules}: expected one or more of {', '.join(RULES)}.")
+        raise BadSetting(f"rules={request.rules}: expected one or more of {', '.join(RULES)}.")
     entries = tuple(bundle.with_rule(entry) for entry in request.entries)  # refuses unknown models before anything is done
     weights = {str(bundle.with_rule(Entry.parse(name))): list(files) for name, files in request.checkpoints.items()}
     strange = [name for name in weights if name not in map(str, entries)]
     if strange:
-        raise ValueError(
+        raise BadSetting(
             f"checkpoints of {', '.join(strange)}: expected models of the comparison, {', '.join(map(str, entries))}."
         )
     missing = [str(entry) for entry in entries if str(entry) not in weights]
     if missing and not request.train:
-        raise ValueError(f"no weights for {', '.join(missing)}: name them (--checkpoints MODEL=FILE,...) or add --train.")
+        raise BadSetting(f"no weights for {', '.join(missing)}: name them (--checkpoints MODEL=FILE,...) or add --train.")
     split = Split(request.store, request.section, request.leave_out, request.max_superpatches)
     if missing and not build_datalist(request.store, "validation", leave_out=request.leave_out):
-        raise ValueError(f"{request.store} has no scan for validation, by which weights are chosen: name some, or give weights.")
+        raise BadSetting(f"{request.store} has no scan for validation, by which weights are chosen: name some, or give weights.")
     with alone(request.output, "plan"):
         plan = _agree(request, bundle, split)
     trainer = Trainer(bundle, request.store, request.output, request.leave_out)
@@ -116,7 +117,7 @@ def _agree(request: Request, bundle: BundleFiles, split: Split) -> dict[str, Any
         earlier = json.loads(file.read_text())
         differing = [key for key in plan if earlier.get(key) != plan[key]]
         if differing:
-            raise ValueError(
+            raise BadSetting(
                 f"{request.output} holds a comparison with another {', '.join(differing)}, and one folder holds only what can be "
                 "compared. Choose another --output."
             )

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.masking import RuleName
 
 RULES: tuple[str, ...] = get_args(RuleName)
@@ -48,20 +49,20 @@ class Entry:
         head, *changes = re.split(r"\+(?!\d)", text.strip())  # a digit follows the sign of an exponent: 1e+22
         model, sign, rule = head.partition("@")
         if not model or "=" in head or (sign and rule not in RULES):
-            raise ValueError(
+            raise BadSetting(
                 f"model {text!r}: expected MODEL, MODEL@RULE or MODEL@RULE+KEY=VALUE with a rule of {', '.join(RULES)}."
             )
         pairs: dict[str, Any] = {}
         for change in changes:
             key, sign, value = change.partition("=")
             if not (key and sign and value) or "=" in value:
-                raise ValueError(f"model {text!r}: {change!r} is no change; expected KEY=VALUE.")
+                raise BadSetting(f"model {text!r}: {change!r} is no change; expected KEY=VALUE.")
             if key in pairs:
-                raise ValueError(f"model {text!r}: {key} is changed twice; expected each key once.")
+                raise BadSetting(f"model {text!r}: {key} is changed twice; expected each key once.")
             try:
                 pairs[key] = _value(value)
             except ValueError as error:
-                raise ValueError(f"model {text!r}: {value!r} is no JSON ({error}); expected such as [32,32,16].") from None
+                raise BadSetting(f"model {text!r}: {value!r} is no JSON ({error}); expected such as [32,32,16].") from None
         return cls(model, rule or None, tuple(pairs.items()))
 
     def __hash__(self) -> int:  # values may be lists, which have no hash

@@ -30,6 +30,7 @@ from maesil_monai.comparison.scoring import (
     scores_of,
 )
 from maesil_monai.comparison.whole_scans import whole_scan_blockiness
+from maesil_monai.errors import BadSetting
 from maesil_monai.evaluation.mean_volume import MeanVolume
 
 logger = logging.getLogger(__name__)
@@ -178,7 +179,7 @@ class Judge:
             return False
         if json.loads(json.dumps(fingerprint)) == scores.fingerprint:
             return True
-        raise ValueError(
+        raise BadSetting(
             f"{self._file(name, rule)}: {name} was judged with other weights or settings. A split is judged once for each "
             "configuration; choose another --output."
         )

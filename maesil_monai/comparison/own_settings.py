@@ -9,7 +9,7 @@ from typing import Any
 
 from maesil_monai.comparison.bundle_files import BundleFiles
 from maesil_monai.comparison.entry import Entry
-from maesil_monai.training.checkpoints import BadCheckpoint
+from maesil_monai.errors import BadCheckpoint
 from maesil_monai.training.settings import RunSettings
 from maesil_monai.training.settings_overlay import OVERLAY_NAME
 from maesil_monai.training.trained_on import TRAINED_ON_NAME, seen_scans

@@ -14,10 +14,10 @@ from torch import nn
 
 from maesil_monai.comparison.bundle_files import BundleFiles
 from maesil_monai.comparison.entry import Entry
+from maesil_monai.errors import BadCheckpoint
 from maesil_monai.evaluation.mean_volume import MeanVolume
 from maesil_monai.geometry import as_triple
 from maesil_monai.inferers import SuperpatchInferer
-from maesil_monai.training.checkpoints import BadCheckpoint
 from maesil_monai.training.weights import init_weights
 from maesil_monai.transforms import WindowHU
 

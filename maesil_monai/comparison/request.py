@@ -12,6 +12,7 @@ from typing import Any
 from maesil_monai.comparison.ablations import ablations
 from maesil_monai.comparison.bundle_files import BundleFiles
 from maesil_monai.comparison.entry import RULES, Entry
+from maesil_monai.errors import BadSetting
 
 SECTIONS = ("test", "validation")
 
@@ -172,7 +173,7 @@ def split_checkpoint(text: str) -> tuple[Entry, Path]:
                 return Entry.parse(text[:place]), Path(text[place + 1 :])
             except ValueError:
                 continue
-    raise ValueError(
+    raise BadSetting(
         f"checkpoint {text!r}: expected MODEL=FILE, MODEL as MODEL[@RULE][+KEY=VALUE...] with a rule of {', '.join(RULES)}."
     )
 
@@ -224,14 +225,14 @@ def _whole(option: str, value: Any) -> int:
     try:
         return int(one_text(option, value))
     except ValueError:
-        raise ValueError(f"{option}={value!r}: expected whole numbers, 0 or more.") from None
+        raise BadSetting(f"{option}={value!r}: expected whole numbers, 0 or more.") from None
 
 
 def _number(option: str, value: Any) -> float:
     try:
         return float(one_text(option, value))
     except ValueError:
-        raise ValueError(f"{option}={value!r}: expected numbers, such as 0.001.") from None
+        raise BadSetting(f"{option}={value!r}: expected numbers, such as 0.001.") from None
 
 
 def _is_number(value: Any) -> bool:
@@ -244,4 +245,4 @@ def _is_whole(value: Any) -> bool:
 
 def _expect(holds: bool, option: str, found: Any, expected: str) -> None:
     if not holds:
-        raise ValueError(f"{option}={found!r}: expected {expected}.")
+        raise BadSetting(f"{option}={found!r}: expected {expected}.")

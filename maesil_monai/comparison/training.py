@@ -16,6 +16,7 @@ from typing import Any
 from maesil_monai.comparison.bundle_files import BundleFiles
 from maesil_monai.comparison.entry import Entry
 from maesil_monai.comparison.locks import alone
+from maesil_monai.errors import BadSetting
 from maesil_monai.evaluation.json_files import write_json
 from maesil_monai.training.checkpoints import LAST_NAME
 from maesil_monai.training.durable_checkpoint import BEST_NAME
@@ -128,7 +129,7 @@ def _agree(run: Path, wanted: dict[str, Any]) -> None:
     """Refuses to go on with a run that was begun with other settings."""
     file = run / WANTED_NAME
     if file.is_file() and json.loads(file.read_text()) != wanted:
-        raise ValueError(f"{run} was trained with other settings ({file}): expected {wanted}. Choose another output folder.")
+        raise BadSetting(f"{run} was trained with other settings ({file}): expected {wanted}. Choose another output folder.")
 
 
 def _has_ended(run: Path) -> bool:

@@ -13,6 +13,7 @@ import ignite.distributed as idist
 from ignite.engine import Engine, Events
 from torch.utils.tensorboard import SummaryWriter
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.metrics.reconstruction_error import is_better
 from maesil_monai.training.signals import StopAsked
 
@@ -56,7 +57,7 @@ class BaselineWatch:
         patience_steps: int = 400,
     ) -> None:
         if steps_per_epoch < 1 or patience_steps < 1:
-            raise ValueError(f"steps_per_epoch={steps_per_epoch}, patience_steps={patience_steps}: expected 1 or more.")
+            raise BadSetting(f"steps_per_epoch={steps_per_epoch}, patience_steps={patience_steps}: expected 1 or more.")
         self.log_dir = None if log_dir is None else Path(log_dir)
         self.metric = metric
         self.easiest = easiest
@@ -102,7 +103,7 @@ class BaselineWatch:
             return
         if self.easiest not in baselines or self.metric not in baselines[self.easiest]:
             known = {name: sorted(values) for name, values in baselines.items()}
-            raise ValueError(f"baseline {self.easiest!r} with metric {self.metric!r} is not among the results: found {known}.")
+            raise BadSetting(f"baseline {self.easiest!r} with metric {self.metric!r} is not among the results: found {known}.")
 
     def _validated(self, engine: Engine) -> None:
         if idist.get_rank() != 0:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import torch
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Triple, grid_of, patchify, tokens_to_voxels, unpatchify
 
 Baseline = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -99,7 +100,7 @@ BASELINES: dict[str, Baseline] = {
 def _patch_size(image: torch.Tensor, hidden: torch.Tensor) -> Triple:
     """Finds the voxels per patch, and refuses samples in which nothing is visible."""
     if hidden.flatten(1).all(dim=1).any():
-        raise ValueError("a sample has no visible patch: a baseline has nothing to look at. Lower the mask rule's ratios.")
+        raise BadSetting("a sample has no visible patch: a baseline has nothing to look at. Lower the mask rule's ratios.")
     return grid_of(image.shape[2:], hidden.shape[1:], ("image", "token grid"))
 
 

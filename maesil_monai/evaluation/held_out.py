@@ -15,6 +15,7 @@ from monai.data import DataLoader, Dataset, DistributedSampler
 from maesil_monai.data.samples.loading import usable_workers
 from maesil_monai.data.volumes.bad_volume import BadVolume, bad_volume_behind
 from maesil_monai.data.volumes.source import VolumeSource
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import as_triple, box_at, grid_of
 from maesil_monai.training.signals import shield_worker
 
@@ -55,7 +56,7 @@ def held_out_superpatches(
     Source: the design's protocol; the MAESIL paper does not say which superpatches are judged.
     """
     if max_superpatches < 0 or masks_per_superpatch < 1:
-        raise ValueError(
+        raise BadSetting(
             f"max_superpatches={max_superpatches}, masks_per_superpatch={masks_per_superpatch}: expected at least 0 (all) and 1."
         )
     size = as_triple(superpatch_size, "superpatch_size")
@@ -90,7 +91,7 @@ def held_out_superpatches(
             item = {"scan": scan, "superpatch": places[rank], "mask_seed": mask_seed, "spacing_mm": spacing_mm}
             items.append({**data[scan], **item})
     if not items:
-        raise ValueError(
+        raise BadSetting(
             f"none of the {len(data)} validation scans has a superpatch of {size} voxels with at least {min_body:.0%} body. "
             "Check superpatch_size, and that the scans are CT in Hounsfield units."
         )

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from maesil_monai.data.volumes.bad_volume import BadVolume, bad_volume_behind
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Box, Triple, as_triple
 from maesil_monai.training.signals import give_up_if_asked
 
@@ -71,7 +72,7 @@ class MeanVolume:
             ValueError: if the datalist is empty or ``max_scans`` is not positive.
         """
         if not datalist or max_scans < 1:
-            raise ValueError(f"{len(datalist)} scans, max_scans={max_scans}: the mean of no scans is not defined.")
+            raise BadSetting(f"{len(datalist)} scans, max_scans={max_scans}: the mean of no scans is not defined.")
         chosen = np.random.default_rng(seed).permutation(len(datalist))[:max_scans]
         shape: Triple | None = None
         total = torch.zeros(0)

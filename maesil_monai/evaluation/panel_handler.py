@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from ignite.engine import Engine, Events
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import grid_of, tokens_to_voxels
 from maesil_monai.metrics.reconstruction_error import psnr_db
 from maesil_monai.metrics.regions import region_voxels
@@ -83,7 +84,7 @@ class PanelHandler:
         summary_writer: Any = None,
     ) -> None:
         if num_panels < 0:
-            raise ValueError(f"num_panels={num_panels}: expected a number of scans, 0 to draw none.")
+            raise BadSetting(f"num_panels={num_panels}: expected a number of scans, 0 to draw none.")
         self.folder = Path(output_dir) / "panels"
         self.num_panels = num_panels
         self.window_hu = (float(window_hu[0]), float(window_hu[1]))

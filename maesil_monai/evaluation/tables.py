@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from maesil_monai.errors import BadSetting
+
 DEFAULT_COLUMNS = {
     "psnr_hidden_body": "hidden_body (dB)",
     "psnr_hidden": "hidden (dB)",
@@ -65,7 +67,7 @@ def psnr_table(
         * best baseline
     """
     if style not in ("text", "markdown"):
-        raise ValueError(f"style={style!r}: expected 'text' or 'markdown'.")
+        raise BadSetting(f"style={style!r}: expected 'text' or 'markdown'.")
     best = {metric: _best([row.values.get(metric, math.nan) for row in rows if row.baseline], metric) for metric in columns}
     decisive = next(iter(columns))
     lines = [["method", *columns.values(), "against the best baseline"]]

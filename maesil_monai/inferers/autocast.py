@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from monai.inferers import Inferer
 
+from maesil_monai.errors import BadSetting
+
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -31,7 +33,7 @@ class AutocastInferer(Inferer):
 
     def __init__(self, amp: bool | str = True) -> None:
         if not isinstance(amp, bool) and amp not in DTYPES:
-            raise ValueError(f"amp={amp!r}: expected true, false or one of {', '.join(DTYPES)}.")
+            raise BadSetting(f"amp={amp!r}: expected true, false or one of {', '.join(DTYPES)}.")
         self.dtype = DTYPES[amp] if isinstance(amp, str) else (torch.bfloat16 if amp else None)
 
     def __call__(self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any) -> torch.Tensor:

@@ -12,6 +12,7 @@ import torch
 from monai.data import MetaTensor
 from monai.inferers import Inferer
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Triple, as_triple, axial_axis, box_at, grid_of, tokens_to_voxels, unpatchify
 from maesil_monai.inferers.autocast import AutocastInferer
 from maesil_monai.inferers.blending import blend
@@ -73,15 +74,15 @@ class SuperpatchInferer(Inferer):
     ) -> None:
         super().__init__()
         if normalised_targets:
-            raise ValueError(
+            raise BadSetting(
                 "normalise_patches=True: such a network's output becomes a volume only with the truth's statistics. Reconstruct "
                 "with a network trained on voxels."
             )
         if num_passes < 1 or batch_size < 1:
-            raise ValueError(f"num_passes={num_passes}, batch_size={batch_size}: expected 1 or more of each.")
+            raise BadSetting(f"num_passes={num_passes}, batch_size={batch_size}: expected 1 or more of each.")
         for name, value in (("paste", paste), ("shift_patches", shift_patches)):
             if not isinstance(value, bool):
-                raise ValueError(f"{name}={value!r}: expected true or false (True or False on a command line).")
+                raise BadSetting(f"{name}={value!r}: expected true or false (True or False on a command line).")
         self.superpatch_size = as_triple(superpatch_size, "superpatch_size")
         self.patch_size = as_triple(patch_size, "patch_size")
         self.token_grid = grid_of(self.superpatch_size, self.patch_size)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import torch
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Triple
 
 
@@ -47,7 +48,7 @@ def overlap_shifts(token_grid: Triple, patch_size: Triple, overlap: float, shift
     """
     steps = round(1.0 / (1.0 - overlap)) if 0.0 <= overlap < 1.0 else 0
     if steps < 1 or abs(overlap - (1.0 - 1.0 / steps)) > 0.01:
-        raise ValueError(f"overlap={overlap}: expected 0 (none), 0.5, 0.67, 0.75 or another 1 - 1/n with a whole number n.")
+        raise BadSetting(f"overlap={overlap}: expected 0 (none), 0.5, 0.67, 0.75 or another 1 - 1/n with a whole number n.")
     shifts = [(0, 0, 0)]
     for step, axis in itertools.product(range(1, steps), range(3)):
         shift = [size // 2 if shift_patches else 0 for size in patch_size]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch.nn.modules.loss import _Loss
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import as_triple
 
 ERRORS = ("mse", "l1")
@@ -46,9 +47,9 @@ class ReconstructionLoss(_Loss):
     ) -> None:
         super().__init__()
         if error not in ERRORS:
-            raise ValueError(f"loss error={error!r}: expected one of {', '.join(ERRORS)}.")
+            raise BadSetting(f"loss error={error!r}: expected one of {', '.join(ERRORS)}.")
         if not isinstance(normalise_patches, bool):
-            raise ValueError(
+            raise BadSetting(
                 f"normalise_patches={normalise_patches!r}: expected true or false (True or False on a command line)."
             )
         self.patch_size = as_triple(patch_size, "patch_size")

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Triple
 from maesil_monai.metrics.pooled import PooledMetric
 from maesil_monai.metrics.reconstruction_error import checked_window, psnr_db
@@ -33,7 +34,7 @@ def patch_distances(hidden: torch.Tensor) -> torch.Tensor:
         [[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]
     """
     if hidden.flatten(1).all(dim=1).any():
-        raise ValueError("a sample has no visible patch: there is no distance to one. Lower the mask rule's ratios.")
+        raise BadSetting("a sample has no visible patch: there is no distance to one. Lower the mask rule's ratios.")
     return torch.from_numpy(np.stack([distance_transform_edt(sample) for sample in hidden.cpu().numpy()]))
 
 
@@ -62,10 +63,10 @@ class ErrorByDistance(PooledMetric):
     ) -> None:
         super().__init__()
         if max_distance < 1:
-            raise ValueError(f"max_distance={max_distance}: expected 1 or more.")
+            raise BadSetting(f"max_distance={max_distance}: expected 1 or more.")
         (self.region,) = checked_regions([region])
         if region not in ("hidden", "hidden_body"):
-            raise ValueError(f"region={region!r}: expected hidden or hidden_body, for visible voxels have no distance.")
+            raise BadSetting(f"region={region!r}: expected hidden or hidden_body, for visible voxels have no distance.")
         self.max_distance = max_distance
         self.window_hu = checked_window(window_hu)
 

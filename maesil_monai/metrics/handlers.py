@@ -9,6 +9,7 @@ import torch
 from ignite.engine import Engine
 from ignite.metrics import Metric
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.metrics.pooled import PooledMetric
 from maesil_monai.metrics.reconstruction_error import PooledPSNR
 
@@ -39,7 +40,7 @@ class PooledMetricHandler(Metric):
     def __init__(self, pooled: PooledMetric, normalised_targets: bool = False) -> None:
         if normalised_targets:
             what = "PSNR" if isinstance(pooled, PooledPSNR) else pooled.names[0]
-            raise ValueError(
+            raise BadSetting(
                 f"{what} is not defined for a network that predicts normalised patches (normalise_patches): its output becomes a "
                 "picture only with the truth's statistics. Validate the loss: add normalised_targets.json to --config_file."
             )
@@ -69,7 +70,7 @@ class PooledMetricHandler(Metric):
             ValueError: if ``name`` is none of the values it computes, so that an engine could not find its key metric.
         """
         if name not in self.pooled.names:
-            raise ValueError(f"metric name {name!r}: expected one of the values it computes, {', '.join(self.pooled.names)}.")
+            raise BadSetting(f"metric name {name!r}: expected one of the values it computes, {', '.join(self.pooled.names)}.")
         super().attach(engine, name, *args, **kwargs)
 
 

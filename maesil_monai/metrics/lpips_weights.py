@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 
+from maesil_monai.errors import UserError
+
 logger = logging.getLogger(__name__)
 
 WEIGHTS_VARIABLE = "MAESIL_LPIPS_WEIGHTS"
@@ -24,7 +26,7 @@ SHA256_START = "7be5be79"  # torchvision writes it into the file's name
 TIMEOUT_SECONDS = 30.0
 
 
-class LPIPSUnavailable(RuntimeError):
+class LPIPSUnavailable(UserError, RuntimeError):
     """LPIPS cannot be measured here: its weights, or the packages that it needs, are not to be had. The message says why."""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.metrics.lpips_weights import LPIPSUnavailable, lpips_network
 from maesil_monai.metrics.pooled_map import PooledMap
 
@@ -36,9 +37,9 @@ class SliceLPIPS:
 
     def __init__(self, network: Any, slices_per_batch: int = 32, truth_cache_bytes: int = 0) -> None:
         if slices_per_batch < 1:
-            raise ValueError(f"slices_per_batch={slices_per_batch}: expected 1 or more.")
+            raise BadSetting(f"slices_per_batch={slices_per_batch}: expected 1 or more.")
         if truth_cache_bytes < 0:
-            raise ValueError(f"truth_cache_bytes={truth_cache_bytes}: expected 0 (keep nothing) or more.")
+            raise BadSetting(f"truth_cache_bytes={truth_cache_bytes}: expected 0 (keep nothing) or more.")
         self.network = network
         self.slices_per_batch = slices_per_batch
         self.truth_cache_bytes = truth_cache_bytes
@@ -64,7 +65,7 @@ class SliceLPIPS:
             ValueError: if a side is below 31.
         """
         if min(truth.shape[2:]) < SMALLEST_SIDE:
-            raise ValueError(f"volume of {tuple(truth.shape[2:])} voxels: LPIPS needs {SMALLEST_SIDE} or more on each axis.")
+            raise BadSetting(f"volume of {tuple(truth.shape[2:])} voxels: LPIPS needs {SMALLEST_SIDE} or more on each axis.")
         self.network.to(truth.device)
         found = [torch.zeros_like(truth) for _ in volumes]
         looked_at = [torch.ones_like(truth, dtype=torch.bool) for _ in volumes] if wanted is None else wanted

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from monai.metrics import CumulativeIterationMetric
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Triple, grid_of
 
 logger = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ class PooledMetric(CumulativeIterationMetric, ABC):
         patch_size = grid_of(y.shape[2:], label["hidden"].shape[1:], ("image", "token grid"))
         if min(y.shape[2:]) < self.smallest_side:
             self._cannot_measure(
-                ValueError(
+                BadSetting(
                     f"{self.names[0]} needs volumes of {self.smallest_side} voxels or more on each axis: found "
                     f"{tuple(y.shape[2:])}. Measure it on larger superpatches, or leave it out."
                 )

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Triple
 from maesil_monai.metrics.pooled import PooledMetric, sum_samples
 from maesil_monai.metrics.regions import checked_regions, complete_volume, region_voxels
@@ -53,7 +54,7 @@ def checked_window(window_hu: Sequence[float]) -> tuple[float, float]:
         ValueError: unless these are two, the lower one first.
     """
     if len(window_hu) != 2 or not window_hu[0] < window_hu[1]:
-        raise ValueError(f"window_hu={tuple(window_hu)}: expected (lower, upper) with lower < upper.")
+        raise BadSetting(f"window_hu={tuple(window_hu)}: expected (lower, upper) with lower < upper.")
     return float(window_hu[0]), float(window_hu[1])
 
 
@@ -93,7 +94,7 @@ class PooledPSNR(PooledMetric):
         self.soft_tissue = soft_tissue
         lower, upper = SOFT_TISSUE_HU
         if soft_tissue and not self.window_hu[0] < lower < upper < self.window_hu[1]:
-            raise ValueError(f"soft_tissue, window_hu={self.window_hu}: expected a window that reaches beyond {SOFT_TISSUE_HU}.")
+            raise BadSetting(f"soft_tissue, window_hu={self.window_hu}: expected a window that reaches beyond {SOFT_TISSUE_HU}.")
 
     @property
     def names(self) -> tuple[str, ...]:

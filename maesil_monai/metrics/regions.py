@@ -15,6 +15,7 @@ from typing import Literal, get_args
 
 import torch
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Triple, tokens_to_voxels
 
 RegionName = Literal["hidden", "body", "hidden_body", "full", "pasted"]
@@ -28,7 +29,7 @@ def checked_regions(regions: Sequence[str]) -> tuple[str, ...]:
         ValueError: for an unknown name, none, or one given twice.
     """
     if isinstance(regions, str) or not regions or set(regions) - set(REGION_NAMES) or len(set(regions)) < len(regions):
-        raise ValueError(f"regions={regions!r}: expected a list of one or more of {', '.join(REGION_NAMES)}, each once.")
+        raise BadSetting(f"regions={regions!r}: expected a list of one or more of {', '.join(REGION_NAMES)}, each once.")
     return tuple(regions)
 
 
@@ -57,12 +58,12 @@ def region_voxels(
         [False, False, True, True]
     """
     if name not in REGION_NAMES:
-        raise ValueError(f"region {name!r} is unknown: expected one of {', '.join(REGION_NAMES)}.")
+        raise BadSetting(f"region {name!r} is unknown: expected one of {', '.join(REGION_NAMES)}.")
     scored = tokens_to_voxels(target if name in ("full", "pasted") else hidden & target, patch_size)
     if name in ("hidden", "full", "pasted"):
         return scored
     if body is None:
-        raise ValueError(f"region {name!r} needs the body mask: found none. Add the key 'body' to the validation data.")
+        raise BadSetting(f"region {name!r} needs the body mask: found none. Add the key 'body' to the validation data.")
     if body.shape != scored.shape:
         raise ValueError(
             f"region {name!r}: the body mask has shape {tuple(body.shape)}, hidden {tuple(hidden.shape)} with patches of "

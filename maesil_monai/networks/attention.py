@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from maesil_monai.errors import BadSetting
+
 SHORT_ATTENTION = 1024 * 1024  # queries x keys up to which a CPU attends without the fused kernel in bfloat16
 
 
@@ -72,7 +74,7 @@ class Attention(nn.Module):
     def __init__(self, hidden_size: int, num_heads: int) -> None:
         super().__init__()
         if hidden_size % num_heads:
-            raise ValueError(f"hidden_size={hidden_size} is no multiple of num_heads={num_heads}.")
+            raise BadSetting(f"hidden_size={hidden_size} is no multiple of num_heads={num_heads}.")
         self.num_heads = num_heads
         self.query = nn.Linear(hidden_size, hidden_size)
         self.key_value = nn.Linear(hidden_size, 2 * hidden_size)

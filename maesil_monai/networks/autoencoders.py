@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import as_triple, grid_of, tokens_to_voxels
 from maesil_monai.networks.bottlenecks import CodebookBottleneck, GaussianBottleneck, PlainBottleneck
 from maesil_monai.networks.conv_trunk import ConvolutionalDecoder, ConvolutionalEncoder
@@ -169,9 +170,9 @@ def build_autoencoder(
         (8, 4, 4, 4)
     """
     if preset not in WIDTHS:
-        raise ValueError(f"preset={preset!r}: expected one of {', '.join(WIDTHS)}.")
+        raise BadSetting(f"preset={preset!r}: expected one of {', '.join(WIDTHS)}.")
     if voxels_per_latent not in HALVINGS:
-        raise ValueError(f"voxels_per_latent={voxels_per_latent!r}: expected one of {', '.join(map(str, HALVINGS))}.")
+        raise BadSetting(f"voxels_per_latent={voxels_per_latent!r}: expected one of {', '.join(map(str, HALVINGS))}.")
     middle: PlainBottleneck | GaussianBottleneck | CodebookBottleneck
     if kind == "ae":
         middle = PlainBottleneck(LATENT_CHANNELS, **options)
@@ -180,7 +181,7 @@ def build_autoencoder(
     elif kind == "vqvae":
         middle = CodebookBottleneck(LATENT_CHANNELS, **options)
     else:
-        raise ValueError(f"kind={kind!r}: expected 'ae', 'vae' or 'vqvae'.")
+        raise BadSetting(f"kind={kind!r}: expected 'ae', 'vae' or 'vqvae'.")
     channels = WIDTHS[preset][: HALVINGS[voxels_per_latent]]
     return ConvolutionalAutoEncoder3D(middle, 1, img_size, patch_size, channels, LATENT_CHANNELS, masked=masked)
 

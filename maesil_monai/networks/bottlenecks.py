@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.networks.running import of_first_process, sum_over_processes
 
 ACTIVE_VARIANCE = 0.01  # of a channel's posterior mean over the data, as in Burda et al. (arXiv 1509.00519)
@@ -78,7 +79,7 @@ class GaussianBottleneck(nn.Module):
     def __init__(self, channels: int, voxels_per_latent: int, kl_weight: float = 2e-4, warmup_steps: int = 200) -> None:
         super().__init__()
         if kl_weight < 0 or warmup_steps < 1:
-            raise ValueError(f"kl_weight={kl_weight}, warmup_steps={warmup_steps}: expected at least 0 and at least 1.")
+            raise BadSetting(f"kl_weight={kl_weight}, warmup_steps={warmup_steps}: expected at least 0 and at least 1.")
         self.in_channels = 2 * channels
         self.voxels_per_latent = voxels_per_latent
         self.kl_weight = kl_weight
@@ -176,7 +177,7 @@ class CodebookBottleneck(nn.Module):
     ) -> None:
         super().__init__()
         if num_codes < 2 or commitment_weight < 0 or not 0.0 <= decay < 1.0 or not 0.0 < restart_below < 1.0:
-            raise ValueError(
+            raise BadSetting(
                 f"num_codes={num_codes}, commitment_weight={commitment_weight}, decay={decay}, restart_below={restart_below}: "
                 "expected at least 2 codes, a weight of 0 or more, a decay from 0 to below 1, and a share between 0 and 1."
             )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import as_triple, grid_of
 from maesil_monai.networks.attention import initialise_linear_layers
 from maesil_monai.networks.decoders import CrossAttentionDecoder, Decoder, SelfAttentionDecoder
@@ -88,11 +89,11 @@ class MaskedAutoEncoder3D(nn.Module):
         self.patch_size = as_triple(patch_size, "patch_size")
         self.grid = grid_of(self.img_size, self.patch_size, ("img_size", "patch_size"))
         if decoder not in DECODERS:
-            raise ValueError(f"decoder={decoder!r}: expected one of {', '.join(DECODERS)}.")
+            raise BadSetting(f"decoder={decoder!r}: expected one of {', '.join(DECODERS)}.")
         if patch_embedding not in PATCH_EMBEDDINGS:
-            raise ValueError(f"patch_embedding={patch_embedding!r}: expected one of {', '.join(PATCH_EMBEDDINGS)}.")
+            raise BadSetting(f"patch_embedding={patch_embedding!r}: expected one of {', '.join(PATCH_EMBEDDINGS)}.")
         if head not in HEADS:
-            raise ValueError(f"head={head!r}: expected one of {', '.join(HEADS)}.")
+            raise BadSetting(f"head={head!r}: expected one of {', '.join(HEADS)}.")
         self.patch_embedding = PATCH_EMBEDDINGS[patch_embedding](in_channels, hidden_size, self.patch_size)
         self.positions = PositionEncoding(self.grid, hidden_size, position)
         self.num_layers = num_layers

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import patchify, tokens_to_voxels, unpatchify
 
 
@@ -92,9 +93,9 @@ class ConvStemEmbedding(nn.Module):
     def __init__(self, in_channels: int, hidden_size: int, patch_size: tuple[int, int, int]) -> None:
         super().__init__()
         if len(set(patch_size)) != 1 or patch_size[0] not in (2, 4, 8, 16):
-            raise ValueError(f"patch_size={patch_size}: the conv stem needs the same 2, 4, 8 or 16 on each axis.")
+            raise BadSetting(f"patch_size={patch_size}: the conv stem needs the same 2, 4, 8 or 16 on each axis.")
         if hidden_size % 8:
-            raise ValueError(f"hidden_size={hidden_size}: the conv stem needs a multiple of 8.")
+            raise BadSetting(f"hidden_size={hidden_size}: the conv stem needs a multiple of 8.")
         self.patch_size = patch_size
         num_halvings = patch_size[0].bit_length() - 1
         widths = [max(hidden_size // 2 ** (num_halvings - level), 8) for level in range(1, num_halvings)]

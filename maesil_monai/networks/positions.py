@@ -7,6 +7,8 @@ import math
 import torch
 from torch import nn
 
+from maesil_monai.errors import BadSetting
+
 # MAE's 10,000 comes from sentences of hundreds of words. With 8 to 16 tokens an axis it leaves half of the channels as
 # good as constant, and attention takes several times as many steps until it finds the neighbours of a hidden patch.
 TEMPERATURES = {"sincos": 100.0, "sincos_mae": 10_000.0}
@@ -33,7 +35,7 @@ def sincos_positions(grid: tuple[int, ...], width: int, temperature: float = TEM
     """
     num_axes = len(grid)
     if width % 2 or width < 2 * num_axes:
-        raise ValueError(
+        raise BadSetting(
             f"hidden_size={width}: sine-cosine positions in {num_axes}D need an even width of {2 * num_axes} or more."
         )
     part = width // (2 * num_axes) * 2
@@ -75,7 +77,7 @@ class PositionEncoding(nn.Module):
         elif kind == "learned":
             self.position = nn.Parameter(torch.randn(1, math.prod(grid), width) * 0.02)
         else:
-            raise ValueError(f"position={kind!r}: expected one of {', '.join(TEMPERATURES)}, learned.")
+            raise BadSetting(f"position={kind!r}: expected one of {', '.join(TEMPERATURES)}, learned.")
 
     def forward(self) -> torch.Tensor:
         """Returns the codes, shape (1, N, width)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.networks.mae import MaskedAutoEncoder3D
 from maesil_monai.networks.slice_mae import SliceMaskedAutoEncoder
 
@@ -109,5 +110,5 @@ def build_slice_network(
 
 def _sizes(preset: str) -> dict[str, Any]:
     if preset not in PRESETS:
-        raise ValueError(f"preset={preset!r}: expected one of {', '.join(PRESETS)}.")
+        raise BadSetting(f"preset={preset!r}: expected one of {', '.join(PRESETS)}.")
     return PRESETS[preset]

@@ -15,6 +15,7 @@ from typing import Literal, get_args
 import nibabel as nib
 import numpy as np
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Triple, as_triple
 from maesil_monai.phantom.anatomy import draw_anatomy
 from maesil_monai.phantom.body import LABELS
@@ -85,9 +86,9 @@ def phantom_scan(
         (dtype('int16'), ('L', 'P', 'S'))
     """
     if size not in SIZES:
-        raise ValueError(f"size {size!r} is unknown: expected one of {', '.join(SIZES)}.")
+        raise BadSetting(f"size {size!r} is unknown: expected one of {', '.join(SIZES)}.")
     if coverage is not None and coverage not in COVERAGE_MM:
-        raise ValueError(f"coverage {coverage!r} is unknown: expected one of {', '.join(COVERAGE_MM)}.")
+        raise BadSetting(f"coverage {coverage!r} is unknown: expected one of {', '.join(COVERAGE_MM)}.")
     person, scanner = (np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(2))
     anatomy = draw_anatomy(person, phase)
 
@@ -127,7 +128,7 @@ def _grid(
     if spacing_mm is not None:
         steps = np.asarray(spacing_mm, float)
         if steps.shape != (3,) or not (np.isfinite(steps).all() and (steps > 0).all()):
-            raise ValueError(f"spacing_mm={spacing_mm!r}: expected three lengths above 0.")
+            raise BadSetting(f"spacing_mm={spacing_mm!r}: expected three lengths above 0.")
     elif shape is not None:
         sizes = as_triple(shape, "shape")
         steps = np.round([field_mm / min(sizes[:2]), field_mm / min(sizes[:2]), length_mm / sizes[2]], 4)
@@ -146,7 +147,7 @@ def _stored(hu: np.ndarray, label: np.ndarray, affine: np.ndarray, orientation: 
     try:
         wanted = nib.orientations.axcodes2ornt(orientation)
     except ValueError as error:
-        raise ValueError(f"orientation {orientation!r}: expected three letters of RL, AP and SI, such as 'LPS'.") from error
+        raise BadSetting(f"orientation {orientation!r}: expected three letters of RL, AP and SI, such as 'LPS'.") from error
     change = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), wanted)
     turned = [np.ascontiguousarray(nib.orientations.apply_orientation(array, change)) for array in (hu, label)]
     return Phantom(turned[0], turned[1], affine @ nib.orientations.inv_ornt_aff(change, hu.shape))

@@ -14,6 +14,7 @@ import nibabel as nib
 import numpy as np
 from pydicom import dcmread
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.phantom.dicom_files import (
     PLANTED_TAGS,
     StudyTags,
@@ -94,7 +95,7 @@ def write_layouts(
         ValueError: for numbers out of range or an unknown size; if the folder holds something else or has another seed.
     """
     if not 1 <= num_scans < TESTING_NUMBER or seed < 0 or size not in get_args(LayoutSize):
-        raise ValueError(
+        raise BadSetting(
             f"num_scans={num_scans}, seed={seed}, size={size!r}: expected 1 to {TESTING_NUMBER - 1} scans, a seed from 0 up, and "
             f"{' or '.join(get_args(LayoutSize))}."
         )
@@ -217,12 +218,12 @@ def _claim(root: Path, drawn_from: dict[str, object]) -> None:
     if marker.is_file():
         found = marker.read_text(encoding="utf-8")
         if found != _json(drawn_from):
-            raise ValueError(
+            raise BadSetting(
                 f"{root}: was drawn from {found.strip()}; expected {_json(drawn_from).strip()}. Choose another folder."
             )
         return
     if root.is_dir() and any(root.iterdir()):
-        raise ValueError(f"{root}: is not empty and has no {MARKER}; expected a new folder. Choose another one.")
+        raise BadSetting(f"{root}: is not empty and has no {MARKER}; expected a new folder. Choose another one.")
     root.mkdir(parents=True, exist_ok=True)
     unfinished = root / f".{MARKER}.partial"
     unfinished.write_text(_json(drawn_from), encoding="utf-8")

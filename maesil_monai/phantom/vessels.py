@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.phantom.body import LABELS
 from maesil_monai.phantom.canvas import Tissue, Tubes, chain, smooth_path
 
@@ -51,7 +52,7 @@ def draw_phase(rng: np.random.Generator, name: str | None = None) -> Phase:
     drawn = rng.choice(get_args(PhaseName), p=(0.35, 0.2, 0.1, 0.35))
     strength, fatty = rng.uniform(0.85, 1.15), rng.uniform(0, 1) ** 4 * 60
     if name is not None and name not in PHASES:
-        raise ValueError(f"phase {name!r} is unknown: expected one of {', '.join(PHASES)}.")
+        raise BadSetting(f"phase {name!r} is unknown: expected one of {', '.join(PHASES)}.")
     plain, chosen = PHASES["none"], PHASES[name if name is not None else drawn]
     values = {key: getattr(plain, key) + strength * (getattr(chosen, key) - getattr(plain, key)) for key in vars(plain)}
     return replace(Phase(**values), liver=values["liver"] - fatty)

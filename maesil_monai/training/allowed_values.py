@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import as_triple
 
 
@@ -37,10 +38,10 @@ class Allowed:
         either = f"{self.expected}, or {other.expected}"
         return Allowed(either, self.examples + other.examples, lambda value: self.holds(value) or other.holds(value))
 
-    def error(self, name: str, value: Any) -> ValueError:
+    def error(self, name: str, value: Any) -> BadSetting:
         """Makes the error for a value that a setting of this kind must not have."""
         write = " or ".join(f"--{name} {example}" for example in self.examples)
-        return ValueError(f"{name}={value!r}: expected {self.expected}. Write {write}.")
+        return BadSetting(f"{name}={value!r}: expected {self.expected}. Write {write}.")
 
 
 def whole(least: int, example: int | None = None) -> Allowed:

@@ -20,6 +20,7 @@ from typing import IO, Any, NoReturn
 
 import torch
 
+from maesil_monai.errors import BadCheckpoint, DamagedCheckpoint
 from maesil_monai.whole_files import sync_folder
 
 FORMAT_VERSION = 1
@@ -31,18 +32,6 @@ _MAGIC = b"MAESIL-CHECKPNT\n"
 _TRAILER_BYTES = len(_MAGIC) + 8 + 32
 _CHUNK_BYTES = 1 << 20
 logger = logging.getLogger(__name__)
-
-
-class BadCheckpoint(RuntimeError):
-    """A checkpoint that must not be used: which file, what was found, what was expected, what to do."""
-
-    def __init__(self, path: str | os.PathLike[str], found: str, expected: str, cure: str) -> None:
-        self.path, self.found, self.expected, self.cure = os.fspath(path), found, expected, cure
-        super().__init__(f"{self.path}: {found}; expected {expected}. {cure}")
-
-
-class DamagedCheckpoint(BadCheckpoint):
-    """A checkpoint whose bytes are not those that were written."""
 
 
 class _HashingWriter:

@@ -11,6 +11,7 @@ import torch
 from ignite.engine import Events
 from monai.engines import SupervisedEvaluator, Workflow
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.training.checkpoints import INCOMING_NAME, LAST_NAME, save_checkpoint, save_weights
 from maesil_monai.training.distributed import rank, unwrap
 from maesil_monai.training.run_end import SAVE, run_last
@@ -45,7 +46,7 @@ class DurableCheckpoint:
 
     def __init__(self, output_dir: str | Path, state: TrainingState, save_interval: int | None = None, keep: int = 2) -> None:
         if keep < 1 or (save_interval is not None and save_interval < 1):
-            raise ValueError(f"save_interval={save_interval}, keep={keep}: expected 1 or more.")
+            raise BadSetting(f"save_interval={save_interval}, keep={keep}: expected 1 or more.")
         self.output_dir = Path(output_dir)
         self.state = state
         self.save_interval = save_interval
@@ -138,7 +139,7 @@ class BestModel:
         """Compares the key metric and saves the model if it is the best."""
         name = engine.state.key_metric_name
         if name is None:
-            raise ValueError("the evaluator has no key metric: give it key_val_metric, or leave BestModel out.")
+            raise BadSetting("the evaluator has no key metric: give it key_val_metric, or leave BestModel out.")
         value = float(engine.state.metrics[name])
         if not math.isfinite(value):
             logger.warning("%s is %s in epoch %d: not a number to compare, no model saved.", name, value, engine.state.epoch)

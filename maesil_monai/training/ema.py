@@ -10,6 +10,7 @@ import torch
 from monai.engines import IterationEvents, Workflow
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.training.distributed import unwrap
 from maesil_monai.training.stepping import is_step
 
@@ -38,7 +39,7 @@ class WeightAverage:
 
     def __init__(self, network: torch.nn.Module, decay: float = 0.9999) -> None:
         if not 0.0 <= decay < 1.0:
-            raise ValueError(f"decay={decay} of the weight average: expected 0 (off) or a value below 1.")
+            raise BadSetting(f"decay={decay} of the weight average: expected 0 (off) or a value below 1.")
         self.decay = decay
         self.network = unwrap(network)
         self.num_updates = 0

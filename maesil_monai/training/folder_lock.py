@@ -11,6 +11,7 @@ from pathlib import Path
 from ignite.engine import Events
 from monai.engines import Workflow
 
+from maesil_monai.errors import UserError
 from maesil_monai.training.distributed import rank
 from maesil_monai.training.run_end import on_run_end
 
@@ -18,7 +19,7 @@ LOCK_NAME = "run.lock"
 _held: set[Path] = set()
 
 
-class FolderInUse(RuntimeError):
+class FolderInUse(UserError, RuntimeError):
     """Another run writes into the folder."""
 
 

@@ -11,6 +11,7 @@ import torch
 from monai.engines import IterationEvents, SupervisedTrainer
 from monai.utils import CommonKeys
 
+from maesil_monai.errors import BadSetting, UserError
 from maesil_monai.training.batch_names import describe_batch
 from maesil_monai.training.distributed import rank
 from maesil_monai.training.stepping import is_step, num_steps
@@ -19,7 +20,7 @@ REPORT_NAME = "non_finite_loss.json"
 logger = logging.getLogger(__name__)
 
 
-class NonFiniteLoss(RuntimeError):
+class NonFiniteLoss(UserError, RuntimeError):
     """A loss or a gradient was NaN or infinite; the weights are those of the last good step."""
 
 
@@ -44,7 +45,7 @@ class GradientGuard:
 
     def __init__(self, max_norm: float | None = 1.0, output_dir: str | Path | None = None) -> None:
         if max_norm is not None and not max_norm > 0.0:
-            raise ValueError(f"max_norm={max_norm}: expected a positive number, or none for no clipping.")
+            raise BadSetting(f"max_norm={max_norm}: expected a positive number, or none for no clipping.")
         self.max_norm = max_norm
         self.output_dir = output_dir
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.training.distributed import unwrap, world_size
 
 UNDECAYED_NAMES = ("position", "token")
@@ -46,7 +47,7 @@ def build_optimizer(
     """
     named = [(name, value) for name, value in unwrap(network).named_parameters() if value.requires_grad]
     if not named:
-        raise ValueError(f"{type(unwrap(network)).__name__} has no parameter to train: every one is frozen, or there is none.")
+        raise BadSetting(f"{type(unwrap(network)).__name__} has no parameter to train: every one is frozen, or there is none.")
     decayed = [value for name, value in named if is_decayed(name, value)]
     undecayed = [value for name, value in named if not is_decayed(name, value)]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": undecayed, "weight_decay": 0.0}]

@@ -10,6 +10,7 @@ from ignite.engine import Events
 from ignite.handlers import ProgressBar
 from monai.engines import SupervisedTrainer
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.training.distributed import rank, world_size
 
 LONGEST_SILENCE_S = 30.0  # a slow machine shows after this long that it is at work
@@ -47,7 +48,7 @@ class ProgressLine:
 
     def __init__(self, interval: int = 50) -> None:
         if interval < 1:
-            raise ValueError(f"interval={interval}: expected 1 iteration or more between two lines.")
+            raise BadSetting(f"interval={interval}: expected 1 iteration or more between two lines.")
         self.interval = interval
         self._seconds = 0.0
         self._superpatches = 0

@@ -11,6 +11,7 @@ from ignite.engine import Events
 from monai.engines import IterationEvents, Workflow
 from torch.optim.lr_scheduler import LambdaLR
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.training.stepping import is_step, total_steps
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class WarmupCosine:
     ) -> None:
         full_rates = [float(group["lr"]) for group in optimizer.param_groups]
         if warmup_steps < 0 or not 0.0 <= min_lr <= min(full_rates):
-            raise ValueError(
+            raise BadSetting(
                 f"warmup_steps={warmup_steps}, min_lr={min_lr}: expected 0 or more steps and a rate from 0 to {min(full_rates)}."
             )
         self.warmup_steps = warmup_steps

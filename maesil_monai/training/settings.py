@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, get_args
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.inferers.autocast import DTYPES
 from maesil_monai.losses.reconstruction import ERRORS
 from maesil_monai.masking import RuleName
@@ -42,7 +43,7 @@ class RunSettings:
     What each one does is told in docs/configuration.md. Values stay as they are given: a record shows what the user wrote.
 
     Raises:
-        ValueError: for a value of another type or out of range; says which, what was expected, and what to write.
+        BadSetting: for a value of another type or out of range; says which, what was expected, and what to write.
 
     Example:
         >>> import json, pathlib
@@ -52,7 +53,7 @@ class RunSettings:
         'total'
         >>> RunSettings(**{**values, "mask_wrap": "false"})
         Traceback (most recent call last):
-        ValueError: mask_wrap='false': expected True or False. Write --mask_wrap True or --mask_wrap False.
+        maesil_monai.errors.BadSetting: mask_wrap='false': expected True or False. Write --mask_wrap True or --mask_wrap False.
     """
 
     dataset_dir: str = _own(PATH)
@@ -111,7 +112,7 @@ class RunSettings:
         for name in self.names():
             self.check(name, getattr(self, name))
         if (self.voxels_per_latent is None) != (self.masked_input is None):
-            raise ValueError(
+            raise BadSetting(
                 f"voxels_per_latent={self.voxels_per_latent}, masked_input={self.masked_input}: expected both or none, for they "
                 "are an autoencoder's. Lay its overlay over train.json, such as bundle/configs/models/ae.json."
             )

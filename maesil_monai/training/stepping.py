@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from maesil_monai.errors import BadSetting
+
 if TYPE_CHECKING:
     from monai.engines import Workflow
 
@@ -57,5 +59,5 @@ def _accumulation(engine: Workflow) -> int:
 def _epoch_length(engine: Workflow) -> int:
     length = engine.state.epoch_length
     if not length:
-        raise ValueError("the trainer does not know its epoch length: give it a data loader with a length, or epoch_length.")
+        raise BadSetting("the trainer does not know its epoch length: give it a data loader with a length, or epoch_length.")
     return int(length)

@@ -10,6 +10,7 @@ import torch.distributed as dist
 from ignite.engine import Events
 from monai.engines import Workflow
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.training.distributed import is_distributed
 from maesil_monai.training.run_end import DECIDE, LEAVE, run_last
 from maesil_monai.training.stepping import is_step
@@ -37,7 +38,7 @@ class TimeLimit:
 
     def __init__(self, minutes: float | None = None) -> None:
         if minutes is not None and not (isinstance(minutes, (int, float)) and minutes > 0):
-            raise ValueError(f"time_limit_minutes={minutes}: expected a positive number of minutes, or null for no limit.")
+            raise BadSetting(f"time_limit_minutes={minutes}: expected a positive number of minutes, or null for no limit.")
         self.minutes = minutes
         self._started = self._epoch_started = self._epoch_ended = 0.0
         self._validation_seconds = 0.0

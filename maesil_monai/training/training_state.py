@@ -12,7 +12,7 @@ import torch.distributed as dist
 from monai.engines import Workflow
 
 from maesil_monai.data.samples.sampling import EpochSampler
-from maesil_monai.training.checkpoints import BadCheckpoint
+from maesil_monai.errors import BadCheckpoint
 from maesil_monai.training.distributed import is_distributed, rank, unwrap, world_size
 from maesil_monai.training.ema import WeightAverage
 from maesil_monai.training.random_state import get_random_state

@@ -8,6 +8,7 @@ from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from monai.handlers import ValidationHandler
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.training.signals import stop_asked
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class EpochValidation(ValidationHandler):
 
     def __init__(self, interval: int, validator: Evaluator | None = None, exec_at_start: bool = False) -> None:
         if interval < 1:
-            raise ValueError(f"interval={interval}: expected 1 epoch or more between two validations.")
+            raise BadSetting(f"interval={interval}: expected 1 epoch or more between two validations.")
         super().__init__(interval, validator, epoch_level=True, exec_at_start=exec_at_start)
 
     def attach(self, engine: Engine) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from ignite.engine import Engine, Events
 
-from maesil_monai.training.checkpoints import BadCheckpoint, verify_checkpoint
+from maesil_monai.errors import BadCheckpoint
+from maesil_monai.training.checkpoints import verify_checkpoint
 from maesil_monai.training.distributed import unwrap
 
 SHOWN_NAMES = 3  # of each kind in a message

@@ -14,6 +14,7 @@ from monai.transforms import MapTransform, Transform
 
 from maesil_monai.data.volumes.body import body_of, body_of_source
 from maesil_monai.data.volumes.source import ArraySource, VolumeSource
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import axial_axis
 from maesil_monai.transforms.crop import volume_shape
 
@@ -40,7 +41,7 @@ class BodyMask(Transform):
 
     def __init__(self, threshold_hu: float = -500.0, opening_mm: float = 5.0) -> None:
         if not (math.isfinite(threshold_hu) and math.isfinite(opening_mm) and opening_mm >= 0):
-            raise ValueError(f"threshold_hu={threshold_hu}, opening_mm={opening_mm}: expected finite HU and 0 mm or more.")
+            raise BadSetting(f"threshold_hu={threshold_hu}, opening_mm={opening_mm}: expected finite HU and 0 mm or more.")
         self.threshold_hu = threshold_hu
         self.opening_mm = opening_mm
 
@@ -100,7 +101,7 @@ class BodyMaskd(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         if len(self.keys) != 1:
-            raise ValueError(f"keys={self.keys}: expected one image, whose body goes to {body_key!r}.")
+            raise BadSetting(f"keys={self.keys}: expected one image, whose body goes to {body_key!r}.")
         self.masker = BodyMask(threshold_hu, opening_mm)
         self.body_key = body_key
 

@@ -10,6 +10,7 @@ import torch
 from monai.data import MetaTensor
 
 from maesil_monai.data.volumes.source import VolumeSource
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Box, Triple
 from maesil_monai.interpolation import slices_of
 
@@ -114,4 +115,4 @@ def require_one_shape(data: Mapping[Hashable, Any], keys: Sequence[Hashable]) ->
     """Raises a ValueError unless the volumes under all keys have one shape."""
     shapes = {key: volume_shape(data[key]) for key in keys}
     if len(set(shapes.values())) > 1:
-        raise ValueError(f"volumes of different shapes cannot be cropped alike: {shapes}. Resample them onto one grid first.")
+        raise BadSetting(f"volumes of different shapes cannot be cropped alike: {shapes}. Resample them onto one grid first.")

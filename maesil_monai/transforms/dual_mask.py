@@ -12,6 +12,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, Randomizable, Transform
 from monai.utils import MAX_SEED
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import as_triple, axial_axis, grid_of
 from maesil_monai.masking import MaskRule, RuleName, draw_target
 from maesil_monai.transforms.crop import volume_shape
@@ -59,11 +60,11 @@ class DualMask(Randomizable, Transform):
         self.patch_size = as_triple(patch_size, "patch_size")
         self.rule = rule if isinstance(rule, MaskRule) else MaskRule(rule, total_ratio, plane_ratio, axis_ratio, wrap)
         if not 0.0 < decode_ratio <= 1.0:
-            raise ValueError(f"decode_ratio={decode_ratio}: expected a value above 0 and at most 1.")
+            raise BadSetting(f"decode_ratio={decode_ratio}: expected a value above 0 and at most 1.")
         if not isinstance(loss_on_all, bool):
-            raise ValueError(f"loss_on_all={loss_on_all!r}: expected true or false (True or False on a command line).")
+            raise BadSetting(f"loss_on_all={loss_on_all!r}: expected true or false (True or False on a command line).")
         if loss_on_all and decode_ratio < 1.0:
-            raise ValueError(f"decode_ratio={decode_ratio} with loss_on_all=True: all patches are decoded. Set one of the two.")
+            raise BadSetting(f"decode_ratio={decode_ratio} with loss_on_all=True: all patches are decoded. Set one of the two.")
         self.decode_ratio = decode_ratio
         self.loss_on_all = loss_on_all
         self._seed = 0
@@ -161,7 +162,7 @@ class DualMaskd(Randomizable, MapTransform):
     ) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
         if len(self.keys) != 1:
-            raise ValueError(f"keys={self.keys}: expected one image, for which one pair of masks is drawn.")
+            raise BadSetting(f"keys={self.keys}: expected one image, for which one pair of masks is drawn.")
         self.masker = DualMask(patch_size, rule, total_ratio, plane_ratio, axis_ratio, wrap, decode_ratio, loss_on_all)
         self.valid_key = valid_key
         self.hidden_key = hidden_key

@@ -17,6 +17,7 @@ from monai.utils import MetaKeys, TraceKeys
 from maesil_monai.data.volumes.source import VolumeSource
 from maesil_monai.data.volumes.volume_cache import VolumeCache
 from maesil_monai.data.volumes.volume_files import open_volume
+from maesil_monai.errors import BadSetting
 
 
 class LoadVolume(InvertibleTransform):
@@ -74,7 +75,7 @@ class LoadVolume(InvertibleTransform):
             ValueError: with ``lazy``, for boxes of a scan do not go back.
         """
         if self.lazy:
-            raise ValueError("LoadVolume(lazy=True) reads boxes and has no inverse: use lazy=False where volumes go back.")
+            raise BadSetting("LoadVolume(lazy=True) reads boxes and has no inverse: use lazy=False where volumes go back.")
         affine = np.asarray(self.pop_transform(data)[TraceKeys.EXTRA_INFO]["original_affine"])
         turn = nib.orientations.io_orientation(affine)
         # File axis i became RAS axis turn[i, 0], reversed where turn[i, 1] is -1.

@@ -14,6 +14,7 @@ from monai.transforms import MapTransform, Randomizable, Transform
 from monai.transforms.traits import MultiSampleTrait
 
 from maesil_monai.data.volumes.source import VolumeSource
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Box
 from maesil_monai.interpolation import slices_of
 from maesil_monai.transforms.crop import (
@@ -66,11 +67,11 @@ class RandSuperpatchCrop(Randomizable, Transform, MultiSampleTrait):
         self.on_grid = SuperpatchCrop(superpatch_size, patch_size)
         self.superpatch_size = self.on_grid.superpatch_size
         if num_samples < 1:
-            raise ValueError(f"num_samples={num_samples}: expected 1 or more.")
+            raise BadSetting(f"num_samples={num_samples}: expected 1 or more.")
         if position not in get_args(Position):
-            raise ValueError(f"position={position!r}: expected one of {', '.join(get_args(Position))}.")
+            raise BadSetting(f"position={position!r}: expected one of {', '.join(get_args(Position))}.")
         if not 0.0 <= min_body < 1.0:
-            raise ValueError(f"min_body={min_body}: expected a share from 0 to below 1.")
+            raise BadSetting(f"min_body={min_body}: expected a share from 0 to below 1.")
         self.num_samples = num_samples
         self.position = position
         self.min_body = min_body
@@ -107,7 +108,7 @@ class RandSuperpatchCrop(Randomizable, Transform, MultiSampleTrait):
         """Lists the possible first voxels of a superpatch on each axis."""
         shape = volume_shape(volume)
         if any(n < s for n, s in zip(shape, self.superpatch_size, strict=True)):
-            raise ValueError(
+            raise BadSetting(
                 f"the volume's shape {shape} is smaller than superpatch_size={self.superpatch_size}. "
                 "Put ResampleToCube before the crop (policy 'spacing' pads), or take a smaller superpatch."
             )
@@ -192,7 +193,7 @@ class RandSuperpatchCropd(Randomizable, MapTransform, MultiSampleTrait):
         self.body_key = body_key
         self.valid_key = valid_key
         if body_key in self.keys:
-            raise ValueError(f"body_key={body_key!r} is also one of keys={self.keys}: the body mask only guides the crop.")
+            raise BadSetting(f"body_key={body_key!r} is also one of keys={self.keys}: the body mask only guides the crop.")
 
     def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> RandSuperpatchCropd:
         """Sets the state all draws come from."""

@@ -17,6 +17,7 @@ from monai.utils import TraceKeys, convert_to_tensor, ensure_tuple_rep
 from maesil_monai.data.volumes.admission import MAX_VOXELS
 from maesil_monai.data.volumes.resampled import ResampledSource, grid_affine, pad_value_of
 from maesil_monai.data.volumes.source import VolumeSource
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Box, Triple, as_triple
 from maesil_monai.interpolation import ResampleMode, check_mode, dtype_of, resample, slices_of
 
@@ -70,7 +71,7 @@ class ResampleToCube(InvertibleTransform):
         pad_value: float | None = None,
     ) -> None:
         if policy not in ("stretch", "spacing"):
-            raise ValueError(f"policy={policy!r}: expected stretch or spacing.")
+            raise BadSetting(f"policy={policy!r}: expected stretch or spacing.")
         check_mode(mode)
         self.policy = policy
         self.size = as_triple(size, "size")
@@ -79,7 +80,7 @@ class ResampleToCube(InvertibleTransform):
         self.mode: ResampleMode = mode
         self.pad_value = pad_value_of(mode) if pad_value is None else pad_value
         if policy == "stretch" and math.prod(self.size) > MAX_VOXELS:
-            raise ValueError(f"size={self.size}: expected at most {MAX_VOXELS} voxels in all.")
+            raise BadSetting(f"size={self.size}: expected at most {MAX_VOXELS} voxels in all.")
 
     def target_grid(self, shape: Sequence[int], spacing_mm: Sequence[float]) -> TargetGrid:
         """Gives the grid for a volume.
@@ -107,7 +108,7 @@ class ResampleToCube(InvertibleTransform):
             starts.append(before)
             stops.append(before + content)
         if math.prod(sizes) > MAX_VOXELS:
-            raise ValueError(
+            raise BadSetting(
                 f"spacing_mm={self.spacing_mm} makes {tuple(sizes)} voxels of a volume of {tuple(shape)} at "
                 f"{tuple(spacing_mm)} mm: expected at most {MAX_VOXELS} in all. Choose a larger spacing_mm."
             )
@@ -241,12 +242,12 @@ class ResampleToCubed(MapTransform, InvertibleTransform):
 def _spacing(value: float | Sequence[float] | None) -> tuple[float, float, float]:
     values = tuple(value) if isinstance(value, Sequence) else (value,) * 3
     if len(values) != 3 or any(isinstance(v, bool) or not isinstance(v, (int, float)) or not 0.0 < v < math.inf for v in values):
-        raise ValueError(f"spacing_mm={value!r}: policy 'spacing' expects one positive number of mm or three of them.")
+        raise BadSetting(f"spacing_mm={value!r}: policy 'spacing' expects one positive number of mm or three of them.")
     return float(values[0]), float(values[1]), float(values[2])  # type: ignore[arg-type]
 
 
 def _refuse_padded(content_box: Sequence[Sequence[int]], shape: Sequence[int], name: str) -> None:
     if tuple(content_box[0]) != (0, 0, 0) or tuple(content_box[1]) != tuple(shape):
-        raise ValueError(
+        raise BadSetting(
             f"{name or 'the volume'} holds padding already, outside {content_box}: resample a scan once, from its file."
         )

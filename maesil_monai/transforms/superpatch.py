@@ -10,6 +10,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
 
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Box, Triple, as_triple, box_at, grid_of
 from maesil_monai.transforms.crop import Volume, crop_box, require_one_shape, valid_patches, volume_shape
 
@@ -50,7 +51,7 @@ class SuperpatchCrop(Transform):
         """
         shape = volume_shape(volume)
         if any(n % s for n, s in zip(shape, self.superpatch_size, strict=True)):
-            raise ValueError(
+            raise BadSetting(
                 f"the volume's shape {shape} is no whole multiple of superpatch_size={self.superpatch_size} on every axis. "
                 "Put ResampleToCube with this superpatch_size before the crop (policy 'spacing' pads to a multiple), "
                 "or change superpatch_size."

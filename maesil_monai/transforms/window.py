@@ -12,6 +12,8 @@ from monai.data import MetaTensor, get_track_meta
 from monai.transforms import InvertibleTransform, MapTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 
+from maesil_monai.errors import BadSetting
+
 
 class WindowHU(InvertibleTransform):
     """Maps a window of Hounsfield units linearly to 0..1.
@@ -36,7 +38,7 @@ class WindowHU(InvertibleTransform):
     def __init__(self, window_hu: Sequence[float] = (-1000.0, 1000.0), clip: bool = True) -> None:
         window = tuple(float(end) for end in window_hu)
         if len(window) != 2 or not all(math.isfinite(end) for end in window) or window[0] >= window[1]:
-            raise ValueError(f"window_hu={tuple(window_hu)}: expected (lower, upper) in HU with lower < upper.")
+            raise BadSetting(f"window_hu={tuple(window_hu)}: expected (lower, upper) in HU with lower < upper.")
         self.window_hu = (window[0], window[1])
         self.clip = clip
 

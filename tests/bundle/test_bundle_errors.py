@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from bundle_runs import TRAINING, Trained, run
+from bundle_runs import TRAINING, Trained, config_files, run
 
-from maesil_monai.plain_errors import clear_error
+from maesil_monai.plain_errors import LOG_NAME, clear_error
 
 
 def _message(*names: str | Path, **settings: Any) -> str:
@@ -108,3 +111,31 @@ def test_weights_of_another_network_are_refused(name: str, scan_folder: Path, tm
     message = _message(name, trained.settings, dataset_dir=str(scan_folder), **settings)
     assert message.startswith(str(trained.folder / "model.pt"))
     assert "decoder.blocks.0." in message
+
+
+def test_a_fault_in_the_handling_of_a_bad_scan_ends_the_command_with_its_own_traceback(tmp_path: Path) -> None:
+    """The module stands for a fault of the program: it fails while it handles what a user could put right."""
+    (tmp_path / "mishandling.py").write_text(
+        "from maesil_monai.data.volumes.bad_volume import BadVolume\n"
+        "def folder(path):\n"
+        "    try:\n"
+        "        raise BadVolume('EMPTY_FILE', path, '0 bytes', 'a volume', 'Copy it again.')\n"
+        "    except BadVolume as error:\n"
+        "        return path + error\n"
+    )
+    overlay = {"data_folder": {"_target_": "mishandling.folder", "path": "a.nii"}, "num_workers": 0}
+    (tmp_path / "overlay.json").write_text(json.dumps(overlay))
+    files = str(config_files("train", tmp_path / "overlay.json"))
+    folder = tmp_path / "out"
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-m", "monai.bundle", "run", "training", "--config_file", files, "--output_dir", str(folder)]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert done.returncode == 1
+    log = (folder / LOG_NAME).read_text()
+    for shown in (done.stderr, log):
+        assert "TypeError: can only concatenate str" in shown
+        assert "return path + error" in shown
+    assert not any(line.startswith("error: ") for line in done.stderr.splitlines())
+    assert str(folder / LOG_NAME) in done.stderr

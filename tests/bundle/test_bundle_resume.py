@@ -12,8 +12,9 @@ import pytest
 import torch
 from bundle_runs import TRAINING, Trained, run, workflow
 
+from maesil_monai.errors import BadCheckpoint
 from maesil_monai.plain_errors import clear_error
-from maesil_monai.training.checkpoints import BadCheckpoint, load_checkpoint, save_checkpoint
+from maesil_monai.training.checkpoints import load_checkpoint, save_checkpoint
 from maesil_monai.training.settings import RunSettings
 
 

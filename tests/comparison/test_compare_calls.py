@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -18,7 +17,6 @@ from maesil_monai.comparison.bundle_files import SET_BY_COMPARISON, BundleFiles
 from maesil_monai.comparison.entry import Entry
 from maesil_monai.comparison.report.systems import System
 from maesil_monai.comparison.request import Request, request_of
-from maesil_monai.plain_errors import clear_error
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = BundleFiles.find(ROOT / "bundle")
@@ -74,14 +72,6 @@ def test_a_bad_call_of_the_program_is_one_line_and_exit_code_1(words: str, messa
     assert ran.returncode == 1
     assert message in _one_line(ran.stderr)
     assert ran.stdout == ""
-
-
-def test_an_error_raised_in_the_module_that_python_runs_is_clear() -> None:
-    # Under `python -m maesil_monai`, the module's __name__ is __main__.
-    for spec, is_ours in ((importlib.util.find_spec("maesil_monai.__main__"), True), (None, False)):
-        with pytest.raises(ValueError, match="no") as raised:
-            exec(compile("raise ValueError('no')", "x", "exec"), {"__name__": "__main__", "__spec__": spec})
-        assert (clear_error(raised.value) is raised.value) == is_ours
 
 
 @pytest.mark.parametrize(

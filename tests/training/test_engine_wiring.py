@@ -15,8 +15,9 @@ from monai.data import MetaTensor
 from tiny_run import LISTED, Run, StopAfter, TinyNetwork
 
 from maesil_monai.data.samples.catalog import data_hash
+from maesil_monai.errors import BadCheckpoint
 from maesil_monai.inferers import AutocastInferer
-from maesil_monai.training.checkpoints import LAST_NAME, BadCheckpoint, save_weights
+from maesil_monai.training.checkpoints import LAST_NAME, save_weights
 from maesil_monai.training.durable_checkpoint import BEST_NAME, BestModel
 from maesil_monai.training.prepare_batch import PrepareReconstruction
 from maesil_monai.training.progress import ProgressLine, loss_of

@@ -9,7 +9,8 @@ import pytest
 import torch
 from tiny_run import Run, StopAfter
 
-from maesil_monai.training.checkpoints import LAST_NAME, BadCheckpoint, load_checkpoint, save_checkpoint
+from maesil_monai.errors import BadCheckpoint
+from maesil_monai.training.checkpoints import LAST_NAME, load_checkpoint, save_checkpoint
 
 # Three epochs of six batches, accumulated by four: steps after batches 4, 6, 10, 12, 16, 18.
 STEPPING = (4, 6, 10, 12, 16, 18)

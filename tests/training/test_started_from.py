@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from maesil_monai.training.checkpoints import BadCheckpoint, save_checkpoint, save_weights
+from maesil_monai.errors import BadCheckpoint
+from maesil_monai.training.checkpoints import save_checkpoint, save_weights
 from maesil_monai.training.weights import started_from
 
 

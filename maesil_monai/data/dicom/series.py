@@ -16,6 +16,7 @@ from maesil_monai.data.dicom.header import Header, read_header
 from maesil_monai.data.dicom.slice_order import slice_distance_mm
 from maesil_monai.data.volumes.admission import MIN_SLICES
 from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume
+from maesil_monai.errors import BadSetting
 
 SeriesPolicy = Literal["thinnest", "all", "one-per-study"]
 
@@ -121,7 +122,7 @@ def choose_series(series: Sequence[Series], policy: SeriesPolicy = "thinnest") -
         ['2']
     """
     if policy not in get_args(SeriesPolicy):
-        raise ValueError(f"series policy {policy!r}: expected one of {', '.join(get_args(SeriesPolicy))}.")
+        raise BadSetting(f"series policy {policy!r}: expected one of {', '.join(get_args(SeriesPolicy))}.")
     studies: dict[str, list[Series]] = {}
     for candidate in series:
         if candidate.is_ct:

@@ -43,6 +43,7 @@ from maesil_monai.data.prepare.store_folder import (
 from maesil_monai.data.prepare.work import Outcome, prepare_scan
 from maesil_monai.data.store import StoreSource
 from maesil_monai.data.volumes.admission import MAX_VOXELS, MIN_SLICES, AdmissionRules
+from maesil_monai.errors import BadSetting
 from maesil_monai.reports.report_html import Picture, report_page
 from maesil_monai.reports.thumbnails import spread, thumbnail
 from maesil_monai.whole_files import write_whole
@@ -192,22 +193,22 @@ def _check_settings(
     series_policy: str,
 ) -> None:
     if not folders:
-        raise ValueError("no collection is named: expected at least one of btcv, lidc, totalsegmentator and folder.")
+        raise BadSetting("no collection is named: expected at least one of btcv, lidc, totalsegmentator and folder.")
     if "folder" not in folders and (cases is not None or patient_regex is not None):
-        raise ValueError("cases and patient_regex say who is who in a folder: expected folder to be given too.")
+        raise BadSetting("cases and patient_regex say who is who in a folder: expected folder to be given too.")
     if not 0.0 <= allow_refused_share <= 1.0:
-        raise ValueError(f"allow_refused_share={allow_refused_share}: expected a share from 0 to 1.")
+        raise BadSetting(f"allow_refused_share={allow_refused_share}: expected a share from 0 to 1.")
     if workers < 1:
-        raise ValueError(f"workers={workers}: expected 1 or more processes.")
+        raise BadSetting(f"workers={workers}: expected 1 or more processes.")
     for name, value, known in (
         ("thumbnails", thumbnails, ("report", "none")),
         ("backend", backend, ("loky", "dask")),
         ("series_policy", series_policy, ("thinnest", "all", "one-per-study")),
     ):
         if value not in known:
-            raise ValueError(f"{name}={value!r}: expected one of {', '.join(known)}.")
+            raise BadSetting(f"{name}={value!r}: expected one of {', '.join(known)}.")
     if (backend == "dask") != (scheduler is not None):
-        raise ValueError(
+        raise BadSetting(
             f"backend={backend!r}, scheduler={scheduler!r}: expected a scheduler's address with dask, and only there."
         )
 
@@ -252,7 +253,7 @@ def _workers(backend: str, workers: int, scheduler: str | None) -> Iterator[jobl
     try:
         from distributed import Client
     except ImportError as error:
-        raise ValueError("backend='dask' needs the package distributed: pip install 'maesil-monai[dask]'.") from error
+        raise BadSetting("backend='dask' needs the package distributed: pip install 'maesil-monai[dask]'.") from error
     with Client(scheduler), joblib.parallel_config(backend="dask"):
         yield joblib.Parallel(return_as="generator_unordered", batch_size=1)
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from maesil_monai.errors import BadSetting
+
 KEY_NAME = "key"
 MAP_NAME = "names.json"
 DETAILS_NAME = "details.json"
@@ -100,15 +102,15 @@ def read_or_make_key(store: Path, key_file: Path | None = None) -> bytes:
     """
     path = private_folder(store) / KEY_NAME if key_file is None else key_file
     if path.resolve().is_relative_to(store.resolve()):
-        raise ValueError(f"key_file={path}: lies in the store {store}; expected a place that is not passed on with it.")
+        raise BadSetting(f"key_file={path}: lies in the store {store}; expected a place that is not passed on with it.")
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(path, secrets.token_hex(_KEY_BYTES) + "\n")
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise ValueError(f"key_file={path}: others may read it; expected mode 0600. Run chmod 600 on it.")
+        raise BadSetting(f"key_file={path}: others may read it; expected mode 0600. Run chmod 600 on it.")
     text = path.read_text(encoding="ascii", errors="replace").strip()
     if not re.fullmatch(rf"[0-9a-f]{{{2 * _KEY_BYTES}}}", text):
-        raise ValueError(f"key_file={path}: holds no key; expected {2 * _KEY_BYTES} hexadecimal digits.")
+        raise BadSetting(f"key_file={path}: holds no key; expected {2 * _KEY_BYTES} hexadecimal digits.")
     return bytes.fromhex(text)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from maesil_monai.data.prepare.collections.candidate import Candidate, Split
 from maesil_monai.data.volumes.bad_volume import BadVolume
+from maesil_monai.errors import BadSetting
 
 SPLITS: tuple[Split, ...] = ("training", "validation", "test")
 
@@ -57,7 +58,7 @@ def assign_splits(
         BadVolume: LEAKAGE, if the publishers' sides of a patient differ.
     """
     if not (math.isfinite(val_share + test_share) and min(val_share, test_share) >= 0 and val_share + test_share < 1):
-        raise ValueError(f"val_share={val_share}, test_share={test_share}: expected shares from 0 up whose sum is below 1.")
+        raise BadSetting(f"val_share={val_share}, test_share={test_share}: expected shares from 0 up whose sum is below 1.")
     official: dict[str, Candidate] = {}
     patients: dict[str, None] = {}
     for candidate in candidates:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from maesil_monai.data.store.layout import ENTRY_SUFFIX
+from maesil_monai.errors import BadSetting
 from maesil_monai.whole_files import write_whole
 
 MARKER = "store.json"
@@ -28,11 +29,11 @@ def check_place(store: Path, folders: Mapping[str, Path]) -> None:
     for name, folder in folders.items():
         inner, outer = sorted((store.resolve(), folder.resolve()), key=lambda path: len(path.parts), reverse=True)
         if inner.is_relative_to(outer):
-            raise ValueError(f"output={store} and {name}={folder} lie in one another: expected separate folders.")
+            raise BadSetting(f"output={store} and {name}={folder} lie in one another: expected separate folders.")
     if store.exists() and not store.is_dir():
-        raise ValueError(f"output={store}: is a file; expected a folder, new or prepared before.")
+        raise BadSetting(f"output={store}: is a file; expected a folder, new or prepared before.")
     if store.is_dir() and not (store / MARKER).is_file() and any(store.iterdir()):
-        raise ValueError(f"output={store}: holds other files; expected a new folder or a store that was prepared before.")
+        raise BadSetting(f"output={store}: holds other files; expected a new folder or a store that was prepared before.")
 
 
 def make_store(store: Path) -> None:

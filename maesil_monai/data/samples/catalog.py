@@ -19,6 +19,7 @@ from maesil_monai.data.store.places import is_url, place_of
 from maesil_monai.data.volumes.admission import DICOM_SUFFIXES
 from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume, UnreadableVolume
 from maesil_monai.data.volumes.volume_files import find_volumes, volume_suffix
+from maesil_monai.errors import BadSetting
 
 logger = logging.getLogger(__name__)
 
@@ -78,9 +79,9 @@ def build_datalist(
         ['a', 'b']
     """
     if section not in get_args(Section):
-        raise ValueError(f"section={section!r}: expected {', '.join(get_args(Section)[:-1])} or all.")
+        raise BadSetting(f"section={section!r}: expected {', '.join(get_args(Section)[:-1])} or all.")
     if pattern is not None and (not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts):
-        raise ValueError(f"pattern={pattern!r}: expected a glob below the folder, such as '*/ct.nii.gz'.")
+        raise BadSetting(f"pattern={pattern!r}: expected a glob below the folder, such as '*/ct.nii.gz'.")
     root = str(dataset_dir) if is_url(dataset_dir) else str(Path(dataset_dir))
     if section == "all" and not is_url(root) and volume_suffix(root) and Path(root).is_file():
         file = Path(os.path.abspath(root))  # noqa: PTH100 - links stay links
@@ -120,7 +121,7 @@ def _of_collections(
     for key, name in (("dataset", dataset), ("leave_out", leave_out)):
         if name and name not in names:
             known = ", ".join(sorted(names - {""})) or "none: its rows have no key dataset"
-            raise ValueError(f"{key}={name!r}: {listed} names no such collection; it has {known}.")
+            raise BadSetting(f"{key}={name!r}: {listed} names no such collection; it has {known}.")
     return {
         section: [
             row
@@ -276,14 +277,14 @@ def _refuse_twins(listed: str, lists: Mapping[str, list[dict[str, Any]]]) -> Non
 def _split(root: str, rows: list[dict[str, Any]], val_scans: int | float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     rows = sorted(rows, key=lambda row: row["image"])
     if len(rows) < 2:
-        raise ValueError(f"{root} holds {len(rows)} scan: expected at least 2, one to train on and one to validate on.")
+        raise BadSetting(f"{root} holds {len(rows)} scan: expected at least 2, one to train on and one to validate on.")
     if isinstance(val_scans, float) and 0.0 < val_scans < 1.0:
         # A share like 0.1 is not exact in binary: 0.1 * 30 must be 3 scans, not 4.
         count = max(math.ceil(val_scans * len(rows) - 1e-9), 1)
     else:
         count = val_scans if isinstance(val_scans, int) and not isinstance(val_scans, bool) else 0
     if not 1 <= count < len(rows):
-        raise ValueError(
+        raise BadSetting(
             f"val_scans={val_scans} of the {len(rows)} scans in {root}: expected a share between 0 and 1 or a count of "
             f"1 to {len(rows) - 1}, so that both sides hold a scan."
         )
@@ -291,7 +292,7 @@ def _split(root: str, rows: list[dict[str, Any]], val_scans: int | float) -> tup
     first = len(rows) - count
     training = [row for row in rows[:first] if row.get("patient_id") not in held_out]
     if not training:
-        raise ValueError(
+        raise BadSetting(
             f"val_scans={val_scans}: the patients of these scans have all {len(rows)} scans in {root}; hold out fewer."
         )
     validation = [row for place, row in enumerate(rows) if place >= first or row.get("patient_id") in held_out]

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from maesil_monai.data.samples.permutation import keyed_permutation
+from maesil_monai.errors import BadSetting
 
 Weights: TypeAlias = "str | Mapping[str, float]"
 
@@ -83,7 +84,7 @@ class Mixture:
         self, rows: Sequence[Mapping[str, Any]], seed: int, weights: Weights = "proportional", by_patient: bool = False
     ) -> None:
         if len(rows) == 0 or seed < 0:
-            raise ValueError(f"{len(rows)} scans, seed={seed}: expected one scan or more and a seed of 0 or more.")
+            raise BadSetting(f"{len(rows)} scans, seed={seed}: expected one scan or more and a seed of 0 or more.")
         self.seed = seed
         # Scans stand in the order of their units, units in the order of their collections; the starts tell where each begins.
         self._scans: Sequence[int] | np.ndarray = range(len(rows))
@@ -145,7 +146,7 @@ def _units(rows: Sequence[Mapping[str, Any]], named: bool, by_patient: bool) -> 
     for number, row in enumerate(rows):
         group = row.get("dataset") if named else ""
         if not isinstance(group, str) or (named and not group):
-            raise ValueError(
+            raise BadSetting(
                 f"scan {number} ({row.get('image')}) names no dataset, which weights by dataset need: "
                 "use a datalist.json whose rows have one, as a prepared store has, or weights='proportional'."
             )
@@ -153,7 +154,7 @@ def _units(rows: Sequence[Mapping[str, Any]], named: bool, by_patient: bool) -> 
         has_patients = has_patients or bool(patient)
         units.setdefault((group, str(patient) if patient else number), []).append(number)
     if by_patient and not has_patients:
-        raise ValueError("by_patient=True, but no scan names a patient_id: use a datalist.json whose rows have one.")
+        raise BadSetting("by_patient=True, but no scan names a patient_id: use a datalist.json whose rows have one.")
     return units
 
 
@@ -161,20 +162,20 @@ def _weights(weights: Weights, names: Sequence[str]) -> dict[str, Fraction]:
     """Reads the weight of each collection; a decimal such as 0.3 is taken as three tenths."""
     if isinstance(weights, str):
         if weights not in ("proportional", "balanced"):
-            raise ValueError(f"weights={weights!r}: expected proportional, balanced or a weight for each dataset.")
+            raise BadSetting(f"weights={weights!r}: expected proportional, balanced or a weight for each dataset.")
         return dict.fromkeys(names, Fraction(1))
     if set(weights) != set(names):
-        raise ValueError(
+        raise BadSetting(
             f"weights name the datasets {sorted(weights)}, the scans are of {list(names)}: "
             "expected a weight for each of them; 0 leaves a dataset out."
         )
     found = {}
     for name, weight in weights.items():
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
-            raise ValueError(f"weight {weight!r} of dataset {name!r}: expected a number of 0 or more.")
+            raise BadSetting(f"weight {weight!r} of dataset {name!r}: expected a number of 0 or more.")
         found[name] = Fraction(str(weight))
     if not any(found.values()):
-        raise ValueError(f"weights={dict(weights)}: expected one above 0.")
+        raise BadSetting(f"weights={dict(weights)}: expected one above 0.")
     return found
 
 

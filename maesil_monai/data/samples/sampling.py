@@ -17,6 +17,7 @@ from torch.utils.data.distributed import DistributedSampler
 
 from maesil_monai.data.samples.mixture import Mixture, ScanOrder, Weights
 from maesil_monai.data.volumes.bad_volume import BadVolume, bad_volume_behind
+from maesil_monai.errors import BadSetting
 
 Key = tuple[int, int]
 logger = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class EpochSampler(DistributedSampler):
         self.batch_size = batch_size
         self.global_batch_size = batch_size * num_replicas
         if batch_size < 1 or num_samples < self.global_batch_size:
-            raise ValueError(
+            raise BadSetting(
                 f"num_samples={num_samples} per epoch do not fill one global batch of {batch_size} (batch_size) x {num_replicas} "
                 f"(processes): expected {max(self.global_batch_size, 1)} or more and a batch_size of at least 1."
             )
@@ -105,7 +106,7 @@ class EpochSampler(DistributedSampler):
         """
         for key in ("num_batches", "global_batch_size"):
             if state[key] != getattr(self, key):
-                raise ValueError(
+                raise BadSetting(
                     f"sample order cannot go on: {key} was {state[key]} and is {getattr(self, key)} now. "
                     "Keep superpatches_per_epoch and batch_size x number of processes as they were."
                 )
@@ -154,7 +155,7 @@ class SeededDataset(Dataset):
         by_patient: bool = False,
     ) -> None:
         if len(data) == 0 or seed < 0 or not 0.0 <= bad_share <= 1.0:
-            raise ValueError(
+            raise BadSetting(
                 f"{len(data)} scans, seed={seed}, bad_share={bad_share}: expected one scan or more, a seed of 0 or more, "
                 "a bad_share from 0 to 1."
             )

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume, UnreadableVolume
+from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Triple
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -49,9 +50,9 @@ class AdmissionRules:
 
     def __post_init__(self) -> None:
         if self.max_voxels < 1 or self.min_slices < 1:
-            raise ValueError(f"max_voxels={self.max_voxels}, min_slices={self.min_slices}: expected 1 or more.")
+            raise BadSetting(f"max_voxels={self.max_voxels}, min_slices={self.min_slices}: expected 1 or more.")
         if self.nan_fill is not None and not np.isfinite(self.nan_fill):
-            raise ValueError(f"nan_fill={self.nan_fill}: expected a finite number of HU, or None to refuse such voxels.")
+            raise BadSetting(f"nan_fill={self.nan_fill}: expected a finite number of HU, or None to refuse such voxels.")
 
 
 DEFAULT_RULES = AdmissionRules()

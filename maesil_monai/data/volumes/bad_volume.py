@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 
+from maesil_monai.errors import UserError
 
-class BadVolume(ValueError):
+
+class BadVolume(UserError, ValueError):
     """A file that is no usable CT volume. A run catches this family only, so that faults of the program stay loud.
 
     Args:

@@ -11,6 +11,7 @@ from typing import Any
 
 from maesil_monai.data.store.places import is_url
 from maesil_monai.data.volumes.source import VolumeSource
+from maesil_monai.errors import BadSetting
 
 _Key = tuple[str, int, int]
 
@@ -34,7 +35,7 @@ class VolumeCache:
 
     def __init__(self, max_bytes: int) -> None:
         if max_bytes < 0:
-            raise ValueError(f"cache_bytes={max_bytes}: expected 0 (no cache) or more bytes.")
+            raise BadSetting(f"cache_bytes={max_bytes}: expected 0 (no cache) or more bytes.")
         self.max_bytes = max_bytes
         self._sources: OrderedDict[_Key, VolumeSource] = OrderedDict()
         self._sizes: dict[_Key, int] = {}

@@ -12,6 +12,7 @@ from maesil_monai.data.prepare.collections.folders import check_folder
 from maesil_monai.data.prepare.collections.series import SeriesPolicy, ct_series
 from maesil_monai.data.volumes.bad_volume import BadVolume
 from maesil_monai.data.volumes.volume_files import find_volumes, volume_suffix
+from maesil_monai.errors import BadSetting
 
 DATASET = "folder"
 
@@ -40,7 +41,7 @@ def folder_tree(
     """
     root = check_folder(folder)
     if cases_csv is not None and patient_regex is not None:
-        raise ValueError("cases and patient_regex both say who is who: expected one of them.")
+        raise BadSetting("cases and patient_regex both say who is who: expected one of them.")
     listing = Listing()
     if cases_csv is not None:
         for row in read_case_table(cases_csv):
@@ -135,7 +136,7 @@ def _compiled(patient_regex: str | None) -> re.Pattern[str] | None:
     try:
         return None if patient_regex is None else re.compile(patient_regex)
     except re.error as error:
-        raise ValueError(f"patient_regex={patient_regex!r}: {error}; expected a regular expression.") from error
+        raise BadSetting(f"patient_regex={patient_regex!r}: {error}; expected a regular expression.") from error
 
 
 def _patient(pattern: re.Pattern[str] | None, name: str) -> str | None:
@@ -143,6 +144,6 @@ def _patient(pattern: re.Pattern[str] | None, name: str) -> str | None:
         return None
     match = pattern.search(name)
     if match is None:
-        raise ValueError(f"patient_regex={pattern.pattern!r} finds no patient in {name!r}: expected a match in every path.")
+        raise BadSetting(f"patient_regex={pattern.pattern!r} finds no patient in {name!r}: expected a match in every path.")
     named = match.groupdict().get("patient")
     return named or next((group for group in match.groups() if group), match[0])
