@@ -17,6 +17,8 @@ from maesil_monai.plain_errors import tell
 COMMANDS = {
     "check": "says of scans whether they are admitted",
     "compare": "trains and judges every system on one store",
+    "convert": "adds to weights of before what they are",
+    "describe": "tells what a file of weights is",
     "phantom": "writes made-up collections",
     "prepare": "turns folders of scans into a store that training reads",
 }

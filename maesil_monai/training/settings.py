@@ -43,7 +43,7 @@ class RunSettings:
     What each one does is told in docs/configuration.md. Values stay as they are given: a record shows what the user wrote.
 
     Raises:
-        ValueError: for a value of another type or out of range; says which, what was expected, and what to write.
+        BadSetting: for a value of another type or out of range; says which, what was expected, and what to write.
 
     Example:
         >>> import json, pathlib

@@ -47,6 +47,6 @@ def trained_settings(ckpt: str | Path, **given: Any) -> SimpleNamespace:
     if "preset" in shared and shared["preset"] != trained["preset"]:
         found.insert(0, f"preset {trained['preset']!r} in the weights, {shared['preset']!r} in the network")
     if found:
-        cure = "Leave these settings out, and those of the weights count; `python -m maesil_monai describe FILE` lists them."
+        cure = "Leave these settings out, and those of the weights count; `maesil describe FILE` lists them."
         raise BadCheckpoint(ckpt, "; ".join(found), "settings that fit the weights", cure)
     return SimpleNamespace(**{**trained, **shared})

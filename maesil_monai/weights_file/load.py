@@ -157,7 +157,7 @@ def take_over(network: nn.Module, weights: Weights) -> Coverage:
             cure = "Build the network with what the weights have, or start from others."
             raise BadCheckpoint(weights.path, "; ".join(found), "weights whose tensors mean the same in the network", cure)
     if not coverage.loaded:
-        cure = "Use weights of the same architecture; `python -m maesil_monai describe FILE` tells which they are of."
+        cure = "Use weights of the same architecture; `maesil describe FILE` tells which they are of."
         raise BadCheckpoint(weights.path, str(coverage), f"weights of a {type(network).__name__}", cure)
     network.load_state_dict({name: weights.tensors[name] for name in coverage.loaded}, strict=False)
     return coverage

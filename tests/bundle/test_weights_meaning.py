@@ -134,5 +134,5 @@ def test_weights_of_before_are_refused_with_the_way_to_convert_them(trained: Tra
     keys = {**_keys("inference", trained, scan_folder, tmp_path / "out"), "ckpt": str(tmp_path / "model.pt")}
     with pytest.raises(RuntimeError) as raised:
         run("inference", run_id="run", **keys)
-    with pytest.raises(BadCheckpoint, match="maesil_monai convert FILE"):
+    with pytest.raises(BadCheckpoint, match="maesil convert FILE NEW_FILE"):
         raise _cause(raised.value)

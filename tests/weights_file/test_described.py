@@ -86,7 +86,7 @@ def test_autoencoders_of_another_kind_are_refused() -> None:
 def test_weights_of_before_say_how_to_convert_them() -> None:
     network = build_network(**SMALL)
     weights = {name: value for name, value in network.state_dict().items() if name != DESCRIPTION_KEY}
-    with pytest.raises(OtherNetwork, match="`python -m maesil_monai convert FILE` adds it"):
+    with pytest.raises(OtherNetwork, match="`maesil convert FILE NEW_FILE` adds it"):
         network.load_state_dict(weights)
 
 

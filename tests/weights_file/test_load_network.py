@@ -118,7 +118,7 @@ def test_weights_without_a_description_and_other_files_are_refused_in_one_line(t
     (tmp_path / "text.pt").write_text("no weights")
     for name, message in (
         ("none.pt", "no such file"),
-        ("old.pt", "`python -m maesil_monai convert FILE` adds it"),
+        ("old.pt", "`maesil convert FILE NEW_FILE` adds it"),
         ("model.safetensors", "not readable"),
         ("text.pt", "10 bytes that are no torch archive"),
     ):
