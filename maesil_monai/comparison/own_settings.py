@@ -10,16 +10,10 @@ from typing import Any
 from maesil_monai.comparison.bundle_files import BundleFiles
 from maesil_monai.comparison.entry import Entry
 from maesil_monai.errors import BadCheckpoint
-<<<<<<< HEAD
 from maesil_monai.networks.described import is_same
 from maesil_monai.training.settings import RunSettings
 from maesil_monai.training.trained_on import seen_scans
 from maesil_monai.weights_file.read import read_weights
-=======
-from maesil_monai.training.settings import RunSettings
-from maesil_monai.training.settings_overlay import OVERLAY_NAME
-from maesil_monai.training.trained_on import TRAINED_ON_NAME, seen_scans
->>>>>>> settings
 
 # What names and shapes of weights do not tell, or not in words that help. A preset is taken over, the others only judge.
 COMPARED_KEYS = tuple(

@@ -14,13 +14,8 @@ from bundle_runs import TRAINING, Trained, run, workflow
 
 from maesil_monai.errors import BadCheckpoint
 from maesil_monai.plain_errors import clear_error
-<<<<<<< HEAD
 from maesil_monai.training.settings import RunSettings
 from maesil_monai.weights_file.checkpoints import load_checkpoint, save_checkpoint
-=======
-from maesil_monai.training.checkpoints import load_checkpoint, save_checkpoint
-from maesil_monai.training.settings import RunSettings
->>>>>>> settings
 
 
 @pytest.fixture
