@@ -15,12 +15,12 @@ from maesil_monai.errors import BadSetting
 from maesil_monai.training.distributed import rank, unwrap
 from maesil_monai.training.provenance import Provenance
 from maesil_monai.training.run_end import SAVE, run_last
+from maesil_monai.training.run_record import BEST_NAME
 from maesil_monai.training.stepping import is_boundary, is_step, num_steps
 from maesil_monai.training.training_state import TrainingState
 from maesil_monai.weights_file.checkpoints import INCOMING_NAME, LAST_NAME, save_checkpoint
 from maesil_monai.weights_file.save import save_weights
 
-BEST_NAME = "model.pt"
 logger = logging.getLogger(__name__)
 
 

@@ -1,4 +1,4 @@
-"""What was run, on what, and how it ended: one JSON file beside the weights."""
+"""What was run, on what, and how it ended, as JSON beside the weights."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from maesil_monai.training.stepping import num_steps
 from maesil_monai.training.training_state import Stateful
 from maesil_monai.whole_files import write_whole
 
-RECORD_NAME = "run.json"
+RECORD_NAME, OVERLAY_NAME, BEST_NAME = "run.json", "settings.json", "model.pt"
 
 
 class RunRecord:
@@ -35,12 +35,14 @@ class RunRecord:
 
     It holds configuration, command line, versions, hardware, a hash of the data list, times, superpatches seen, the best metric
     and how the run ended. No host and user names: the home folder is written ``~``. A resumed run keeps the entries of its
-    earlier parts.
+    earlier parts. ``settings.json``, written at the start, is an overlay for evaluation and inference: the settings they share
+    with the training, and the run's best model as ``ckpt``.
     Attach it behind :class:`Resume` and before MONAI's ``StatsHandler``.
 
     Args:
         output_dir: the folder.
         configuration: the user's keys and their values, as plain nested values.
+        shared: those that evaluation and inference need; None writes no overlay.
         data: the data list, of which the number and a hash are written.
         best: the keeper of the best model.
 
@@ -53,11 +55,13 @@ class RunRecord:
         self,
         output_dir: str | Path,
         configuration: Mapping[str, Any],
+        shared: Mapping[str, Any] | None = None,
         data: Sequence[Mapping[str, Any]] | None = None,
         best: Stateful | None = None,
     ) -> None:
         self.path = Path(output_dir) / RECORD_NAME
         self.configuration = dict(configuration)
+        self.shared = None if shared is None else dict(shared)
         self.data = None if data is None else {"num_scans": len(data), "sha256": data_hash(data)}
         self.best = best
         self.record: dict[str, Any] = {}
@@ -70,6 +74,9 @@ class RunRecord:
             on_run_end(engine, self._end)
 
     def _start(self, engine: Workflow) -> None:
+        if self.shared is not None:
+            ckpt = self.path.with_name(BEST_NAME).resolve()
+            write_whole(self.path.with_name(OVERLAY_NAME), json.dumps({"ckpt": str(ckpt), **self.shared}, indent=4) + "\n")
         earlier = _read(self.path) if engine.state.iteration > 0 else {}
         parts = earlier.pop("earlier_parts", [])
         self.record = {

@@ -197,7 +197,7 @@ def test_every_key_is_recorded(built: Built) -> None:
     recorded = built.handler("train", "RunRecord").configuration
     assert {key: recorded.get(key) for key in CHANGED} == CHANGED
     shared = {key: value for key, value in CHANGED.items() if key in RunSettings.names("shared")}
-    assert shared.items() <= built.handler("train", "SettingsOverlay").settings.items()
+    assert shared.items() <= built.handler("train", "RunRecord").shared.items()
     fixed = {key: value for key, value in CHANGED.items() if key in RunSettings.names("fixed")}
     assert fixed.items() <= built.get("train#state").fingerprint.items()
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-from ignite.engine import Engine
 
 from maesil_monai.__main__ import main
 from maesil_monai.comparison import training
@@ -24,7 +23,8 @@ from maesil_monai.comparison.scores import Scores
 from maesil_monai.comparison.scoring import CONSTANTS_HU
 from maesil_monai.data.prepare import PrepareOptions, prepare
 from maesil_monai.phantom.layouts import write_layouts
-from maesil_monai.training.trained_on import TrainedOn
+from maesil_monai.training.trained_on import marks_of
+from maesil_monai.weights_file import load_network, read_weights, save_weights
 
 SYSTEMS = ("maesil", "mae", "hi_end_mae", "medmae", "ae", "vae", "vqvae")
 TRIVIAL = ("mean_of_visible", "interpolate_axial", "nearest_visible_patch", "mean_training_volume")
@@ -244,22 +244,29 @@ def test_weights_are_judged_without_training_and_those_of_another_model_are_refu
     )
     assert first == pytest.approx(again)
     _refused(weights, capsys, store, tmp_path / "wrong", overlay, checkpoints=f"vqvae={weights}")
-    # These have names and shapes that fit; the settings beside them tell.
+    # These have names and shapes that fit; what the weights say of themselves tells.
     beside = compared / "training" / "maesil@total-seed0" / "model.pt"
     for name, told in (("mae", "mask_rule"), ("maesil+head=conv", "head"), ("maesil+mask_ratio=0.6", "mask_ratio")):
         message = _refused(beside, capsys, store, tmp_path / f"wrong_{told}", overlay, checkpoints=f"{name}={beside}")
         assert told in message
-    of_normalised = tmp_path / "normalised" / "model.pt"
-    of_normalised.parent.mkdir()
-    shutil.copy(weights, of_normalised)
-    of_normalised.with_name("settings.json").write_text(json.dumps({"normalise_patches": True}))
+    network, kept = load_network(weights), read_weights(weights)
+    of_normalised, of_tested = tmp_path / "normalised.pt", tmp_path / "tested.pt"
+    network.is_trained_with({**network.description["settings"], "normalise_patches": True})
+    save_weights(of_normalised, network.state_dict(), kept.record)
     message = _refused(of_normalised, capsys, store, tmp_path / "wrong_targets", overlay, checkpoints=f"maesil={of_normalised}")
     assert "have no PSNR" in message
     tested = json.loads((store / "datalist.json").read_text())["test"]
-    TrainedOn(of_normalised.parent, [*tested[1:3], {"case_id": "elsewhere"}])(Engine(lambda engine, batch: None))
-    of_normalised.with_name("settings.json").unlink()
-    message = _refused(of_normalised, capsys, store, tmp_path / "seen", overlay, checkpoints=f"maesil={of_normalised}")
+    marks = sorted(set().union(*map(marks_of, [*tested[1:3], {"case_id": "elsewhere"}])))
+    save_weights(of_tested, kept.tensors, {**kept.record, "patients": marks})
+    message = _refused(of_tested, capsys, store, tmp_path / "seen", overlay, checkpoints=f"maesil={of_tested}")
     assert f"trained on 2 of the {len(tested)} scans to be judged ({tested[1]['case_id']} ...)" in message
+    # Built otherwise, with names, shapes and settings that fit.
+    for name, value in (("position", "sincos_mae"), ("num_heads", 12)):
+        other, file = load_network(weights), tmp_path / f"{name}.pt"
+        other.description["network"]["arguments"][name] = value
+        save_weights(file, other.state_dict(), kept.record)
+        message = _refused(file, capsys, store, tmp_path / f"other_{name}", overlay, checkpoints=f"maesil={file}")
+        assert f"{name} {value!r} in the weights" in message
 
 
 def _refused(weights: Path, capsys: Any, store: Path, output: Path, overlay: Path, **options: Any) -> str:

@@ -161,7 +161,7 @@ class Run:
                 FolderLock(folder),
                 TimeLimit(minutes),
                 Resume(resume, folder, self.state),
-                RunRecord(folder, {"width": width, "folder": str(folder)}, LISTED, self.best),
+                RunRecord(folder, {"width": width, "folder": str(folder)}, data=LISTED, best=self.best),
                 self.checkpoint,
                 StopSignal(),
                 GradientGuard(1.0, folder),
