@@ -20,7 +20,7 @@ from maesil_monai.evaluation.json_files import write_json
 from maesil_monai.evaluation.tables import MethodRow, psnr_table
 from maesil_monai.reports.chart_output import save_png
 from maesil_monai.reports.learning_curve import learning_curve
-from maesil_monai.training.stepping import num_steps
+from maesil_monai.training.step_count import num_steps
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from maesil_monai.errors import BadSetting
 from maesil_monai.training.distributed import unwrap
-from maesil_monai.training.stepping import is_step
+from maesil_monai.training.step_count import is_step
 
 
 class WeightAverage:

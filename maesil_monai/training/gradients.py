@@ -12,9 +12,9 @@ from monai.engines import IterationEvents, SupervisedTrainer
 from monai.utils import CommonKeys
 
 from maesil_monai.errors import BadSetting, UserError
-from maesil_monai.training.batch_names import describe_batch
+from maesil_monai.training.batch_samples import describe_batch
 from maesil_monai.training.distributed import rank
-from maesil_monai.training.stepping import is_step, num_steps
+from maesil_monai.training.step_count import is_step, num_steps
 
 REPORT_NAME = "non_finite_loss.json"
 logger = logging.getLogger(__name__)

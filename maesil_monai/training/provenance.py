@@ -15,7 +15,7 @@ from monai.engines import Workflow
 from maesil_monai.networks.described import plain
 from maesil_monai.training.run_record import hardware, versions
 from maesil_monai.training.settings import RunSettings
-from maesil_monai.training.stepping import num_steps
+from maesil_monai.training.step_count import num_steps
 from maesil_monai.training.trained_on import marks_of
 from maesil_monai.weights_file.read import read_weights
 

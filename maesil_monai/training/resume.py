@@ -13,7 +13,7 @@ from monai.engines import Workflow
 from maesil_monai.training.distributed import is_distributed, rank
 from maesil_monai.training.random_state import set_random_state
 from maesil_monai.training.training_state import TrainingState
-from maesil_monai.weights_file.checkpoints import find_newest, list_checkpoints, load_checkpoint
+from maesil_monai.weights_file.checkpoint_files import find_newest, list_checkpoints, load_checkpoint
 
 logger = logging.getLogger(__name__)
 

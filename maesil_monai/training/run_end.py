@@ -14,7 +14,7 @@ import torch
 from ignite.engine import Events
 from monai.engines import Workflow
 
-from maesil_monai.training.batch_names import describe_batch
+from maesil_monai.training.batch_samples import describe_batch
 
 Handler = Callable[[Workflow], None]
 Callback = Callable[[Workflow, "BaseException | None"], None]

@@ -23,7 +23,7 @@ import maesil_monai
 from maesil_monai.data.samples.catalog import data_hash
 from maesil_monai.training.distributed import rank, world_size
 from maesil_monai.training.run_end import on_run_end
-from maesil_monai.training.stepping import num_steps
+from maesil_monai.training.step_count import num_steps
 from maesil_monai.training.training_state import Stateful
 from maesil_monai.whole_files import write_whole
 

@@ -12,7 +12,7 @@ from monai.engines import IterationEvents, Workflow
 from torch.optim.lr_scheduler import LambdaLR
 
 from maesil_monai.errors import BadSetting
-from maesil_monai.training.stepping import is_step, total_steps
+from maesil_monai.training.step_count import is_step, total_steps
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from maesil_monai.training.distributed import is_distributed
 from maesil_monai.training.run_end import LEAVE, on_run_end, run_last
-from maesil_monai.training.stepping import is_step
+from maesil_monai.training.step_count import is_step
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 _listening: list[StopSignal] = []

@@ -13,7 +13,7 @@ from monai.engines import Workflow
 from maesil_monai.errors import BadSetting
 from maesil_monai.training.distributed import is_distributed
 from maesil_monai.training.run_end import DECIDE, LEAVE, run_last
-from maesil_monai.training.stepping import is_step
+from maesil_monai.training.step_count import is_step
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save
 
 from maesil_monai.networks.described import DESCRIPTION_KEY, RECORD_KEY, unpack
-from maesil_monai.weights_file.checkpoints import save_archive
+from maesil_monai.weights_file.checkpoint_files import save_archive
 from maesil_monai.weights_file.read import SAFETENSORS_SUFFIX
 from maesil_monai.whole_files import write_whole
 

@@ -15,7 +15,7 @@ from bundle_runs import TRAINING, Trained, run, workflow
 from maesil_monai.errors import BadCheckpoint
 from maesil_monai.plain_errors import clear_error
 from maesil_monai.training.settings import RunSettings
-from maesil_monai.weights_file.checkpoints import load_checkpoint, save_checkpoint
+from maesil_monai.weights_file.checkpoint_files import load_checkpoint, save_checkpoint
 
 
 @pytest.fixture

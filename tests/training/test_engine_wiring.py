@@ -17,12 +17,12 @@ from tiny_run import LISTED, Run, StopAfter, TinyNetwork
 from maesil_monai.data.samples.catalog import data_hash
 from maesil_monai.errors import BadCheckpoint
 from maesil_monai.inferers import AutocastInferer
-from maesil_monai.training.durable_checkpoint import BEST_NAME, BestModel
+from maesil_monai.training.best_model import BestModel
 from maesil_monai.training.prepare_batch import PrepareReconstruction
 from maesil_monai.training.progress import ProgressLine, loss_of
-from maesil_monai.training.run_record import RECORD_NAME
+from maesil_monai.training.run_record import BEST_NAME, RECORD_NAME
 from maesil_monai.weights_file import save_weights
-from maesil_monai.weights_file.checkpoints import LAST_NAME
+from maesil_monai.weights_file.checkpoint_files import LAST_NAME
 from maesil_monai.weights_file.load import init_weights
 
 

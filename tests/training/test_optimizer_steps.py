@@ -16,7 +16,7 @@ from maesil_monai.training.ema import WeightAverage
 from maesil_monai.training.gradients import REPORT_NAME, GradientGuard, NonFiniteLoss
 from maesil_monai.training.optimizer import build_optimizer
 from maesil_monai.training.schedule import WarmupCosine, warmup_cosine
-from maesil_monai.training.stepping import is_step, num_steps, total_steps
+from maesil_monai.training.step_count import is_step, num_steps, total_steps
 
 
 def engine_at(iteration: int, accumulation_steps: int = 4) -> Any:

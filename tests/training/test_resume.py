@@ -10,7 +10,7 @@ import torch
 from tiny_run import Run, StopAfter
 
 from maesil_monai.errors import BadCheckpoint
-from maesil_monai.weights_file.checkpoints import LAST_NAME, load_checkpoint, save_checkpoint
+from maesil_monai.weights_file.checkpoint_files import LAST_NAME, load_checkpoint, save_checkpoint
 
 # Three epochs of six batches, accumulated by four: steps after batches 4, 6, 10, 12, 16, 18.
 STEPPING = (4, 6, 10, 12, 16, 18)

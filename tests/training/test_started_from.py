@@ -11,7 +11,7 @@ from torch import nn
 from maesil_monai.errors import BadCheckpoint
 from maesil_monai.training.weights import started_from
 from maesil_monai.weights_file import save_weights
-from maesil_monai.weights_file.checkpoints import save_checkpoint
+from maesil_monai.weights_file.checkpoint_files import save_checkpoint
 
 
 def _values(network: nn.Module) -> dict[str, torch.Tensor]:

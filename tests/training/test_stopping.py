@@ -24,7 +24,7 @@ from maesil_monai.training.distributed import device, finalize, initialize, rank
 from maesil_monai.training.folder_lock import LOCK_NAME, FolderInUse, FolderLock
 from maesil_monai.training.run_record import RECORD_NAME
 from maesil_monai.training.signals import STOP_SIGNALS, StopAsked, give_up_if_asked, shield_worker
-from maesil_monai.weights_file.checkpoints import LAST_NAME, load_checkpoint
+from maesil_monai.weights_file.checkpoint_files import LAST_NAME, load_checkpoint
 
 PROGRAM = Path(__file__).with_name("tiny_run.py")
 TWO_PROCESSES = """

@@ -14,7 +14,7 @@ from tiny_run import Run
 from maesil_monai.training import time_limit
 from maesil_monai.training.run_end import SAVE, run_last
 from maesil_monai.training.time_limit import TimeLimit
-from maesil_monai.weights_file.checkpoints import LAST_NAME, load_checkpoint
+from maesil_monai.weights_file.checkpoint_files import LAST_NAME, load_checkpoint
 
 
 class Clock:

@@ -16,7 +16,7 @@ from maesil_monai.training.provenance import Provenance
 from maesil_monai.training.settings import RunSettings
 from maesil_monai.training.trained_on import SeenScans, seen_scans
 from maesil_monai.weights_file import read_weights, save_weights
-from maesil_monai.weights_file.checkpoints import save_checkpoint
+from maesil_monai.weights_file.checkpoint_files import save_checkpoint
 
 TRAINING: list[dict[str, Any]] = [
     {"case_id": "a/1", "patient_id": "7", "sha256": "voxels"},

@@ -21,7 +21,8 @@ from monai.utils import set_determinism
 from maesil_monai.data.samples.loading import training_loader
 from maesil_monai.data.samples.sampling import EpochSampler, SeededDataset
 from maesil_monai.inferers import AutocastInferer
-from maesil_monai.training.durable_checkpoint import BestModel, DurableCheckpoint
+from maesil_monai.training.best_model import BestModel
+from maesil_monai.training.checkpoint_handler import DurableCheckpoint
 from maesil_monai.training.ema import WeightAverage, validation_network
 from maesil_monai.training.folder_lock import FolderLock
 from maesil_monai.training.gradients import GradientGuard
@@ -34,7 +35,7 @@ from maesil_monai.training.schedule import WarmupCosine
 from maesil_monai.training.signals import StopSignal
 from maesil_monai.training.time_limit import TimeLimit
 from maesil_monai.training.training_state import TrainingState
-from maesil_monai.training.validation import EpochValidation
+from maesil_monai.training.validation_schedule import EpochValidation
 from maesil_monai.training.worker_end import WorkerEnd
 
 LISTED = [{"image": f"scan_{number}.nii", "sha256": f"{number}a"} for number in range(5)]

@@ -8,7 +8,7 @@ import pytest
 from ignite.engine import Events
 from tiny_run import Run
 
-from maesil_monai.training.validation import EpochValidation
+from maesil_monai.training.validation_schedule import EpochValidation
 
 
 @pytest.mark.parametrize(

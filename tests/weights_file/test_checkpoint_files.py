@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from maesil_monai.weights_file import checkpoints
-from maesil_monai.weights_file.checkpoints import (
+from maesil_monai.weights_file.checkpoint_files import (
     INCOMING_NAME,
     LAST_NAME,
     BadCheckpoint,
@@ -36,8 +35,8 @@ KILL_TEN = """
 import os, random, signal, sys, time
 from types import SimpleNamespace
 import torch
-from maesil_monai.weights_file.checkpoints import find_newest, load_checkpoint
-from maesil_monai.training.durable_checkpoint import DurableCheckpoint
+from maesil_monai.weights_file.checkpoint_files import find_newest, load_checkpoint
+from maesil_monai.training.checkpoint_handler import DurableCheckpoint
 from maesil_monai.training.training_state import TrainingState
 
 network = torch.nn.Linear(200, 200)
@@ -122,13 +121,13 @@ def test_a_full_disk_leaves_the_old_file_and_names_path_and_bytes(
     save_checkpoint(path, STATE)
     before = path.read_bytes()
 
-    class FullDisk(checkpoints._HashingWriter):
+    class FullDisk(checkpoint_files._HashingWriter):
         def write(self, data: Any) -> int:
             if self.num_bytes >= full_after and self.error is None:
                 self.error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             return super().write(data)
 
-    monkeypatch.setattr(checkpoints, "_HashingWriter", FullDisk)
+    monkeypatch.setattr(checkpoint_files, "_HashingWriter", FullDisk)
     with pytest.raises(OSError, match=rf"No space left.*{len(before)} bytes needed, \d+ free.*{LAST_NAME}") as caught:
         save_checkpoint(path, STATE)
     assert caught.value.errno == errno.ENOSPC
@@ -174,7 +173,7 @@ def test_values_that_could_not_be_read_back_are_refused_when_saving(tmp_path: Pa
 def test_a_checkpoint_of_another_format_is_refused_and_not_taken_for_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoints, "FORMAT_VERSION", 0)
+    monkeypatch.setattr(checkpoint_files, "FORMAT_VERSION", 0)
     save_checkpoint(tmp_path / LAST_NAME, STATE)
     monkeypatch.undo()
     assert find_newest(tmp_path) == tmp_path / LAST_NAME
@@ -187,7 +186,7 @@ def test_the_payload_of_a_hostile_checkpoint_never_runs(tmp_path: Path, monkeypa
         def __reduce__(self) -> tuple:
             return os.mkdir, (str(tmp_path / "ran"),)
 
-    monkeypatch.setattr(checkpoints, "_check_plain", lambda value, name: None)
+    monkeypatch.setattr(checkpoint_files, "_check_plain", lambda value, name: None)
     save_checkpoint(tmp_path / LAST_NAME, {"trainer": Hostile()})
     with pytest.raises(BadCheckpoint, match="objects that need code to load"):
         load_checkpoint(tmp_path / LAST_NAME)
