@@ -19,11 +19,6 @@ from maesil_monai.training.random_state import get_random_state
 
 logger = logging.getLogger(__name__)
 
-# Keys of the fingerprint that older checkpoints lack, and the only value there was before.
-LATER_KEYS: dict[str, Any] = {"head": "linear", "leave_out": ""}
-# They lack these as well, whatever the network was; its tensors tell, for another one has other shapes.
-SHAPING_KEYS = ("voxels_per_latent", "masked_input")
-
 
 class Stateful(Protocol):
     """Anything with a state to keep."""
@@ -45,9 +40,9 @@ class TrainingState:
         average: the weight average.
         sampler: the sampler of the training data, which is set to the trainer's place.
         best: the keeper of the best model, for instance :class:`BestModel`.
-        provenance: the account of the run, for instance :class:`Provenance`.
         fingerprint: the configuration values that decide what the weights mean (network, sizes, mask rule), such as
             :meth:`RunSettings.fixed`. A checkpoint with other ones is refused.
+        provenance: the account of the run, for instance :class:`Provenance`.
 
     Example:
         >>> network = torch.nn.Linear(1, 1)
@@ -64,8 +59,8 @@ class TrainingState:
         average: WeightAverage | None = None,
         sampler: EpochSampler | None = None,
         best: Stateful | None = None,
-        provenance: Stateful | None = None,
         fingerprint: Mapping[str, Any] | None = None,
+        provenance: Stateful | None = None,
     ) -> None:
         self.network = network
         self.sampler = sampler
@@ -139,11 +134,7 @@ class TrainingState:
 
     def differences(self, fingerprint: Mapping[str, Any]) -> list[str]:
         """Lists the keys in which another fingerprint differs from this run's, one line each."""
-        ours = _flatten(self.fingerprint)
-        later = {**LATER_KEYS, **{key: ours.get(key) for key in SHAPING_KEYS}}
-        theirs = {key: value for key, value in later.items() if key in ours}
-        # Older checkpoints keep most keys below "shared".
-        theirs |= {key.removeprefix("shared#"): value for key, value in _flatten(fingerprint).items()}
+        theirs, ours = _flatten(fingerprint), _flatten(self.fingerprint)
         absent = "absent"
         return [
             f"{key}: {theirs.get(key, absent)} in the checkpoint, {ours.get(key, absent)} now"

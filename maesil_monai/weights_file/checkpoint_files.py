@@ -23,7 +23,7 @@ import torch
 from maesil_monai.errors import BadCheckpoint, DamagedCheckpoint
 from maesil_monai.whole_files import sync_folder
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 LAST_NAME = "checkpoint_last.pt"
 # Complete, but not yet renamed to the last one: a kill in between leaves it behind, newer than all others.
 INCOMING_NAME = "checkpoint_last_incoming.pt"
@@ -161,7 +161,9 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         ) from error
     version = state.get("format_version") if isinstance(state, dict) else None
     if version != FORMAT_VERSION:
-        cure = "Use the version of maesil_monai that wrote it, or start from its weights with init_weights."
+        cure = (
+            "Use the version of maesil_monai that wrote it, or `maesil convert` its weights and start from them (init_weights)."
+        )
         raise BadCheckpoint(path, f"format_version {version}", f"format_version {FORMAT_VERSION}", cure)
     return state
 

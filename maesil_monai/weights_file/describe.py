@@ -10,7 +10,7 @@ from maesil_monai.weights_file.read import Weights
 
 PREPROCESSING = ("resample_policy", "cube_size", "spacing_mm", "superpatch_size", "patch_size", "window_hu", "normalise_patches")
 MASKS = ("mask_rule", "mask_ratio", "mask_axis_ratio", "mask_wrap")
-_LABEL_WIDTH = 18
+_LABEL_WIDTH = 28
 
 
 def describe(weights: Weights) -> str:
@@ -26,7 +26,7 @@ def describe(weights: Weights) -> str:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     save_weights(f"{folder}/model.pt", build_network("tiny", img_size=32).state_dict(), {"steps": 7})
         ...     print(describe(read_weights(f"{folder}/model.pt")).splitlines()[-1])
-        steps             7
+        steps                       7
     """
     return "\n".join(f"{label:<{_LABEL_WIDTH}}{value}" for label, value in _lines(weights))
 
@@ -60,7 +60,7 @@ def _lines(weights: Weights) -> Iterator[tuple[str, str]]:
 
 
 def _values(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    return ((f"  {key}", _word(value)) for key, value in values.items())
+    return ((f"  {key}", _word(value)) for key, value in values.items() if value != "")
 
 
 def _words(values: Mapping[str, Any]) -> str:
@@ -69,7 +69,7 @@ def _words(values: Mapping[str, Any]) -> str:
 
 def _word(value: Any) -> str:
     if isinstance(value, list):
-        return " x ".join(map(_word, value)) if all(isinstance(item, int) for item in value) else ", ".join(map(_word, value))
+        return ", ".join(map(_word, value))
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

@@ -44,7 +44,8 @@ class Weights:
             BadCheckpoint: for weights that do not say it.
         """
         if DESCRIPTION_KEY not in self.tensors:
-            raise BadCheckpoint(self.path, "no description", CONVERT.partition(": ")[0], CONVERT)
+            found, _, cure = CONVERT.partition(": ")
+            raise BadCheckpoint(self.path, found, "weights with a description", f"{cure}.")
         try:
             return unpack(self.tensors[DESCRIPTION_KEY])
         except OtherNetwork as error:

@@ -6,7 +6,6 @@ import json
 import logging
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -14,8 +13,8 @@ from bundle_runs import TRAINING, Trained, run, workflow
 
 from maesil_monai.errors import BadCheckpoint
 from maesil_monai.plain_errors import clear_error
-from maesil_monai.training.settings import RunSettings
-from maesil_monai.weights_file.checkpoint_files import load_checkpoint, save_checkpoint
+from maesil_monai.weights_file import checkpoint_files
+from maesil_monai.weights_file.checkpoint_files import save_checkpoint
 
 
 @pytest.fixture
@@ -59,19 +58,16 @@ def test_a_checkpoint_of_another_configuration_is_refused_by_the_keys_that_diffe
     assert {name: (unfinished / name).read_bytes() for name in names} == kept
 
 
-def test_a_checkpoint_of_before_whose_fingerprint_was_nested_goes_on(scan_folder: Path, unfinished: Path) -> None:
-    last = unfinished / "checkpoint_last.pt"
-    state = load_checkpoint(last)
-    later = ("voxels_per_latent", "masked_input", "head", "leave_out")
-    shared = {name: state["fingerprint"].pop(name) for name in RunSettings.names("shared") if name not in later}
-    apart = {name: value for name, value in state["fingerprint"].items() if name not in later}
-    save_checkpoint(last, {**state, "fingerprint": {"shared": shared, **apart}})
-    settings: dict[str, Any] = {**TRAINING, "dataset_dir": str(scan_folder), "output_dir": str(unfinished), "ckpt": "last"}
+def test_a_checkpoint_of_before_is_refused_with_what_to_do(
+    scan_folder: Path, unfinished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint_files, "FORMAT_VERSION", 1)
+    save_checkpoint(unfinished / "checkpoint_last.pt", torch.load(unfinished / "checkpoint_last.pt", weights_only=True))
+    monkeypatch.undo()
     with pytest.raises(RuntimeError) as raised:
-        run("train", **settings, loss="l1", head="conv")
-    assert "head: linear in the checkpoint, conv now; loss: mse in the checkpoint, l1 now;" in str(clear_error(raised.value))
-    made = run("train", **{**settings, "max_epochs": 3})
-    assert (made.trainer.state.epoch, made.trainer.state.iteration) == (3, 12)
+        run("train", **{**TRAINING, "ckpt": "last"}, dataset_dir=str(scan_folder), output_dir=str(unfinished))
+    assert "format_version 1; expected format_version 2" in str(clear_error(raised.value))
+    assert "`maesil convert` its weights and start from them (init_weights)" in str(clear_error(raised.value))
 
 
 def test_init_weights_takes_over_all_weights_and_says_so(

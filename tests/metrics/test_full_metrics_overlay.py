@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bundle_runs import JUDGED, run
+from bundle_runs import CONFIGS, JUDGED, run
 
 from maesil_monai.metrics.lpips_weights import WEIGHTS_VARIABLE
+from maesil_monai.networks import build_network
+from maesil_monai.training.settings import RunSettings
+from maesil_monai.weights_file import save_weights
 
 REGIONS = ("hidden_body", "hidden", "full", "pasted")
 
@@ -19,10 +22,13 @@ def test_an_evaluation_with_all_metrics_writes_their_values_for_every_scan(
 ) -> None:
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path / "nowhere"))
     settings: dict[str, Any] = JUDGED | {"val_superpatches": 2, "batch_size": 2, "num_panels": 0}
-    overrides = {"dataset_dir": str(scan_folder), "output_dir": str(tmp_path)}
-    loading = {"handlers#0#_disabled_": True}  # random weights
+    network = build_network("tiny", JUDGED["superpatch_size"], JUDGED["patch_size"])  # random weights
+    train = {**json.loads((CONFIGS / "train.json").read_text()), **JUDGED}
+    network.is_trained_with(RunSettings(**{name: train[name] for name in RunSettings.names()}).shared())
+    save_weights(tmp_path / "model.pt", network.state_dict())
+    overrides = {"dataset_dir": str(scan_folder), "output_dir": str(tmp_path), "ckpt": str(tmp_path / "model.pt")}
     with caplog.at_level(logging.WARNING, logger="maesil_monai.metrics"):
-        run("evaluate", "full_metrics", run_id="evaluating", **settings, **overrides, **loading)
+        run("evaluate", "full_metrics", run_id="evaluating", **settings, **overrides)
     scores = json.loads((tmp_path / "scores.json").read_text())
     found = scores["network"]
     quantities = ("psnr", "mae_hu", "mae_soft_hu", "ssim", "lpips")

@@ -101,18 +101,6 @@ def test_a_checkpoint_of_another_configuration_is_refused_with_the_key_that_diff
         Run(tmp_path, resume="last", width=5).run()
 
 
-def test_a_key_that_came_later_counts_as_what_was_done_before_it(tmp_path: Path) -> None:
-    state = Run(tmp_path).state
-    before = {"shared": {"preset": "tiny"}, "loss": "mse"}
-    now = {"preset": "tiny", "head": "linear", "voxels_per_latent": 8, "masked_input": False, "loss": "mse", "leave_out": ""}
-    state.fingerprint = now
-    assert state.differences(before) == []
-    state.fingerprint = {**now, "head": "conv", "preset": "small"}
-    assert state.differences(before) == ["head: linear in the checkpoint, conv now", "preset: tiny in the checkpoint, small now"]
-    # A checkpoint that knows the bottleneck is held to it.
-    assert state.differences({**state.fingerprint, "voxels_per_latent": 64}) == ["voxels_per_latent: 64 in the checkpoint, 8 now"]
-
-
 def test_a_checkpoint_with_another_epoch_is_refused(tmp_path: Path) -> None:
     Run(tmp_path, max_epochs=1).run()
     with pytest.raises(BadCheckpoint, match=r"batches per epoch: 6 in the checkpoint, 7 now"):

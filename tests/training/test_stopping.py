@@ -49,7 +49,7 @@ run = Run(Path(sys.argv[1]) / "other", handlers=())
 torch.manual_seed(distributed.rank())
 collected = state.collect(run.trainer)
 assert len(collected["random"]) == 2
-assert torch.equal(state.restore(run.trainer, {**collected, "format_version": 1}, "here")["torch"], torch.get_rng_state())
+assert torch.equal(state.restore(run.trainer, {**collected, "format_version": 2}, "here")["torch"], torch.get_rng_state())
 run = Run(Path(sys.argv[1]), num_batches=12)
 if distributed.rank() == 1:
     import os, signal

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from maesil_monai.weights_file import checkpoint_files
 from maesil_monai.weights_file.checkpoint_files import (
     INCOMING_NAME,
     LAST_NAME,
@@ -71,7 +72,7 @@ def test_a_state_comes_back_equal(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / LAST_NAME, STATE)
     found = load_checkpoint(tmp_path / LAST_NAME)
     assert torch.equal(found.pop("network")["weight"], torch.arange(300.0))
-    assert found == {"trainer": {"iteration": 4, "lr": 0.5}, "names": ["a", None, True], "format_version": 1}
+    assert found == {"trainer": {"iteration": 4, "lr": 0.5}, "names": ["a", None, True], "format_version": 2}
     assert [path.name for path in tmp_path.iterdir()] == [LAST_NAME]
 
 
@@ -177,7 +178,7 @@ def test_a_checkpoint_of_another_format_is_refused_and_not_taken_for_damage(
     save_checkpoint(tmp_path / LAST_NAME, STATE)
     monkeypatch.undo()
     assert find_newest(tmp_path) == tmp_path / LAST_NAME
-    with pytest.raises(BadCheckpoint, match="format_version 0; expected format_version 1"):
+    with pytest.raises(BadCheckpoint, match="format_version 0; expected format_version 2"):
         load_checkpoint(tmp_path / LAST_NAME)
 
 

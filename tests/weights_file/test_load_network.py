@@ -142,10 +142,10 @@ def test_a_description_names_network_preprocessing_masks_recipe_patients_and_cos
         "validations": [{"epoch": 0, "psnr": 1.0}, {"epoch": 16, "psnr": 15.512345}],
     }
     save_weights(tmp_path / "model.pt", network.state_dict(), json.loads(json.dumps(record)))
-    shown = {line[:18].strip(): line[18:] for line in describe(read_weights(tmp_path / "model.pt")).splitlines()}
-    assert shown["img_size"] == "16 x 16 x 24"
+    shown = {line[:28].strip(): line[28:] for line in describe(read_weights(tmp_path / "model.pt")).splitlines()}
+    assert shown["img_size"] == "16, 16, 24"
     assert shown["position"] == "sincos"
-    assert shown["window_hu"] == "-1000 x 1000"
+    assert shown["window_hu"] == "-1000, 1000"
     assert shown["mask_rule"] == "total"
     assert (shown["learning_rate"], shown["batch_size"]) == ("0.001", "8")
     assert shown["trained on"].startswith("2 hashes of patients and scans")
