@@ -12,6 +12,8 @@ from bundle_runs import TRAINING, Trained, run, workflow
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from maesil_monai.networks.described import RECORD_KEY
+
 BASELINES = {"mean_of_visible", "interpolate_axial", "nearest_visible_patch", "mean_training_volume"}
 
 
@@ -48,10 +50,10 @@ def test_the_record_has_configuration_data_hash_superpatches_seen_and_best_metri
     assert record["best_metric"] == {"value": pytest.approx(last["psnr_hidden_body"]), "epoch": 2}
 
 
-def test_the_model_file_is_the_plain_state_of_the_network(trained: Trained) -> None:
+def test_the_model_file_is_the_plain_state_of_the_network_and_the_record_of_its_training(trained: Trained) -> None:
     weights = torch.load(trained.folder / "model.pt", weights_only=True)
     own = trained.trainer.network.state_dict()
-    assert weights.keys() == own.keys()
+    assert weights.keys() == own.keys() | {RECORD_KEY}
     assert all(torch.equal(weights[name], own[name]) for name in own)
 
 
