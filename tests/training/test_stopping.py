@@ -12,17 +12,17 @@ import sys
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from ignite.engine import Events
 from tiny_run import Run
 
+from maesil_monai.folder_lock import FolderInUse
 from maesil_monai.training import signals
 from maesil_monai.training.checkpoints import LAST_NAME, load_checkpoint
 from maesil_monai.training.distributed import device, finalize, initialize, rank, unwrap, world_size, wrap_ddp
-from maesil_monai.training.folder_lock import LOCK_NAME, FolderInUse, FolderLock
+from maesil_monai.training.folder_lock import LOCK_NAME, FolderLock
 from maesil_monai.training.run_record import RECORD_NAME
 from maesil_monai.training.signals import STOP_SIGNALS, StopAsked, give_up_if_asked, shield_worker
 
@@ -75,7 +75,7 @@ def test_a_second_run_is_refused_and_a_signalled_program_saves_and_leaves_with_1
         assert program.wait(timeout=60) == 143
     assert load_checkpoint(tmp_path / LAST_NAME)["trainer"]["iteration"] >= 4
     assert json.loads((tmp_path / RECORD_NAME).read_text())["ended"] == "stopped early"
-    assert not (tmp_path / LOCK_NAME).exists()
+    assert is_free(tmp_path)
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
@@ -144,7 +144,7 @@ def test_a_second_interrupt_leaves_at_once_without_a_checkpoint(tmp_path: Path) 
         run.run()
     assert run.trainer.state.iteration == 2
     assert not (tmp_path / LAST_NAME).exists()
-    assert not (tmp_path / LOCK_NAME).exists()
+    assert is_free(tmp_path)
 
 
 def test_a_signal_to_the_workers_too_does_not_break_the_run(tmp_path: Path) -> None:
@@ -211,16 +211,44 @@ def test_a_shielded_worker_ignores_the_signals_of_others_and_leaves_when_its_par
     assert worker.exitcode == 0
 
 
-def write_lock(folder: Path, **owner: Any) -> None:
-    (folder / LOCK_NAME).write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "started": "0", **owner}))
+def is_free(folder: Path) -> bool:
+    """Tells whether another process could work in the folder now."""
+    take = "import sys; from maesil_monai.folder_lock import FolderLock; FolderLock(*sys.argv[1:]).acquire()"
+    command = [sys.executable, "-c", take, str(folder / LOCK_NAME), str(folder)]
+    return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
-def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
-    with subprocess.Popen(["true"]) as dead:
-        dead.wait()
-    write_lock(tmp_path, pid=dead.pid)
-    Run(tmp_path, max_epochs=1).run()
-    assert not (tmp_path / LOCK_NAME).exists()
+HOLDER = """
+import os, sys, time
+from torch.utils.data import DataLoader
+from maesil_monai.training.folder_lock import FolderLock
+
+class Endless:
+    def __len__(self):
+        return 2
+    def __getitem__(self, index):
+        print(os.getpid(), flush=True)
+        time.sleep(60)
+
+lock = FolderLock(sys.argv[1])
+lock.acquire()
+list(DataLoader(Endless(), num_workers=1))
+"""
+
+
+def test_the_lock_of_a_killed_process_is_taken_over_at_once_even_while_its_workers_live(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        worker = int(program.stdout.readline())
+        try:
+            with pytest.raises(FolderInUse, match=f"process {program.pid} on"):
+                FolderLock(tmp_path).acquire()
+        finally:
+            program.kill()
+            program.wait()
+        Run(tmp_path, max_epochs=1).run()
+        os.kill(worker, signal.SIGKILL)  # which was at work until now
+    assert is_free(tmp_path)
 
 
 def test_two_runs_of_one_process_in_a_folder_are_refused(tmp_path: Path) -> None:
@@ -233,24 +261,23 @@ def test_two_runs_of_one_process_in_a_folder_are_refused(tmp_path: Path) -> None
     FolderLock(tmp_path).release()
 
 
-def test_a_lock_of_another_host_is_never_taken_over(tmp_path: Path) -> None:
-    write_lock(tmp_path, host="elsewhere")
-    with pytest.raises(FolderInUse, match="on elsewhere"):
-        FolderLock(tmp_path).acquire()
-
-
-def test_a_lock_whose_process_number_was_given_away_again_is_taken_over(tmp_path: Path) -> None:
-    write_lock(tmp_path, pid=os.getppid())
+@pytest.mark.parametrize(("note", "said"), [("process 7 on elsewhere", "process 7 on elsewhere"), ("", "an unknown process")])
+def test_a_lock_that_is_held_is_never_taken_over_whatever_its_note_says(tmp_path: Path, note: str, said: str) -> None:
     lock = FolderLock(tmp_path)
     lock.acquire()
-    assert json.loads(lock.path.read_text())["pid"] == os.getpid()
+    lock.file.with_name(f"{LOCK_NAME}.holder").write_text(note)
+    with pytest.raises(FolderInUse, match=f"{tmp_path}: in use by {said}; expected a folder in which no other run works"):
+        FolderLock(tmp_path).acquire()
     lock.release()
 
 
-def test_an_unreadable_lock_is_not_taken_over(tmp_path: Path) -> None:
-    (tmp_path / LOCK_NAME).write_text("")
-    with pytest.raises(FolderInUse, match=f"remove .*{LOCK_NAME}"):
-        FolderLock(tmp_path).acquire()
+def test_the_note_of_a_killed_process_whose_number_was_given_away_again_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / LOCK_NAME).touch()
+    (tmp_path / f"{LOCK_NAME}.holder").write_text(f"process {os.getppid()} on {socket.gethostname()}")
+    lock = FolderLock(tmp_path)
+    lock.acquire()
+    assert lock.holder() == f"process {os.getpid()} on {socket.gethostname()}"
+    lock.release()
 
 
 def test_one_process_needs_no_process_group(monkeypatch: pytest.MonkeyPatch) -> None:
