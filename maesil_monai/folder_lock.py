@@ -24,9 +24,9 @@ class FolderInUse(UserError, RuntimeError):
 class FolderLock:
     """Keeps other processes out of a folder, and says which one is in it.
 
-    The empty lock file stays where it is; whether it is locked is known to the system alone. Beside it lies, while it is
-    locked, a note of who holds it. Processes that are forked from the holder, such as a loader's workers, do not hold it
-    (filelock 3.30 sees to that).
+    Whether the file is locked is known to the system alone: one that a kill left behind locks nothing. Beside it lies a note of
+    who holds it. Processes that are forked from the holder, such as a loader's workers, do not hold it (filelock 3.30 sees to
+    that).
 
     Args:
         file: the lock file; its folder is made if need be.
@@ -71,6 +71,8 @@ class FolderLock:
         """Gives the lock back, if this object holds it."""
         if self._lock.is_locked:
             self._note.unlink(missing_ok=True)
+            with suppress(OSError):  # Windows removes no open file; filelock does it there
+                self.file.unlink()  # those who wait look whether the file that they locked is still there
             self._lock.release()
 
     def holder(self) -> str:

@@ -23,9 +23,8 @@ from maesil_monai.comparison.summary import COMMANDS_NAME, write_results
 from maesil_monai.comparison.training import Trainer
 from maesil_monai.data.samples.catalog import build_datalist, data_hash
 from maesil_monai.errors import BadSetting
-from maesil_monai.evaluation.json_files import write_json
 from maesil_monai.folder_lock import alone
-from maesil_monai.whole_files import write_whole
+from maesil_monai.whole_files import write_json, write_whole
 
 logger = logging.getLogger(__name__)
 

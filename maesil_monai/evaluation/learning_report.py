@@ -16,11 +16,11 @@ from monai.engines import Trainer
 
 from maesil_monai.data.samples.sampling import EpochSampler
 from maesil_monai.evaluation.baseline_watch import BaselineWatch
-from maesil_monai.evaluation.json_files import write_json
 from maesil_monai.evaluation.tables import MethodRow, psnr_table
 from maesil_monai.reports.curves import CurvePoint, learning_curve
 from maesil_monai.reports.figure_files import save_png
 from maesil_monai.training.stepping import num_steps
+from maesil_monai.whole_files import write_json
 
 logger = logging.getLogger(__name__)
 
