@@ -7,13 +7,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed as idist
 import torch
 from ignite.engine import Events
 from monai.engines import SupervisedEvaluator, Workflow
 
 from maesil_monai.errors import BadSetting
 from maesil_monai.training.checkpoints import INCOMING_NAME, LAST_NAME, save_checkpoint, save_weights
-from maesil_monai.training.distributed import rank, unwrap
+from maesil_monai.training.distributed import unwrap
 from maesil_monai.training.run_end import SAVE, run_last
 from maesil_monai.training.stepping import is_boundary, is_step, num_steps
 from maesil_monai.training.training_state import TrainingState
@@ -82,7 +83,7 @@ class DurableCheckpoint:
         if not is_boundary(engine) or (engine.state.iteration == self._saved_iteration and not at_epoch_end):
             return
         state = self.state.collect(engine)
-        if rank() == 0:
+        if idist.get_rank() == 0:
             self.output_dir.mkdir(parents=True, exist_ok=True)
             target, incoming = self.output_dir / LAST_NAME, self.output_dir / INCOMING_NAME
             save_checkpoint(incoming, state)
@@ -144,7 +145,7 @@ class BestModel:
         if not math.isfinite(value):
             logger.warning("%s is %s in epoch %d: not a number to compare, no model saved.", name, value, engine.state.epoch)
         if self.is_better(value):
-            if rank() == 0:
+            if idist.get_rank() == 0:
                 save_weights(self.path, dict(unwrap(engine.network).state_dict()))
             logger.info("best %s so far: %.6g", name, value)
             self.value, self.epoch = value, engine.state.epoch

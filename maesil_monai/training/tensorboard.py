@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed as idist
 from torch.utils.tensorboard import SummaryWriter
-
-from maesil_monai.training.distributed import rank
 
 
 class SilentWriter:
@@ -26,4 +25,4 @@ def summary_writer(log_dir: str | Path) -> SummaryWriter | SilentWriter:
     Example:
         >>> SilentWriter().add_scalar("loss", 1.0, 1)
     """
-    return SummaryWriter(str(log_dir)) if rank() == 0 else SilentWriter()
+    return SummaryWriter(str(log_dir)) if idist.get_rank() == 0 else SilentWriter()

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed as idist
 from ignite.engine import Engine, Events
 
-from maesil_monai.training.distributed import rank
 from maesil_monai.whole_files import write_whole
 
 TRAINED_ON_NAME = "trained_on.json"
@@ -41,7 +41,7 @@ class TrainedOn:
 
     def attach(self, engine: Engine) -> None:
         """Follows a MONAI trainer."""
-        if rank() == 0:
+        if idist.get_rank() == 0:
             engine.add_event_handler(Events.STARTED, self)
 
     def __call__(self, engine: Engine) -> None:

@@ -13,26 +13,27 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import ignite.distributed as idist
 import pytest
 import torch
 from ignite.engine import Events
 from tiny_run import Run
 
 from maesil_monai.folder_lock import FolderInUse
-from maesil_monai.training import signals
 from maesil_monai.training.checkpoints import LAST_NAME, load_checkpoint
-from maesil_monai.training.distributed import device, finalize, initialize, rank, unwrap, world_size, wrap_ddp
+from maesil_monai.training.distributed import device, finalize, initialize, unwrap, wrap_ddp
 from maesil_monai.training.folder_lock import LOCK_NAME, FolderLock
 from maesil_monai.training.run_record import RECORD_NAME
 from maesil_monai.training.signals import STOP_SIGNALS, StopAsked, give_up_if_asked, shield_worker
 
 PROGRAM = Path(__file__).with_name("tiny_run.py")
 TWO_PROCESSES = """
+import os
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 import torch
-import torch.distributed as dist
+import ignite.distributed as idist
 from tiny_run import TinyNetwork, Run
 from maesil_monai.data.samples.sampling import EpochSampler
 from maesil_monai.training import distributed
@@ -40,19 +41,21 @@ from maesil_monai.training.training_state import TrainingState
 
 torch.set_num_threads(1)
 distributed.initialize()
+# Slurm counts tasks, of which a torchrun is one; what torchrun counts is the GPU.
+assert (os.environ["LOCAL_RANK"], os.environ["SLURM_JOB_ID"]) == (str(idist.get_rank()), "7")
 sampler = EpochSampler(8, batch_size=2)
-assert list(sampler) == [(1, 4 * batch + 2 * distributed.rank() + place) for batch in range(2) for place in range(2)]
+assert list(sampler) == [(1, 4 * batch + 2 * idist.get_rank() + place) for batch in range(2) for place in range(2)]
 network = distributed.wrap_ddp(TinyNetwork(), "cpu")
 assert type(distributed.unwrap(network)) is TinyNetwork
 state = TrainingState(network, torch.optim.SGD(network.parameters(), lr=0.1))
 run = Run(Path(sys.argv[1]) / "other", handlers=())
-torch.manual_seed(distributed.rank())
+torch.manual_seed(idist.get_rank())
 collected = state.collect(run.trainer)
 assert len(collected["random"]) == 2
 assert torch.equal(state.restore(run.trainer, {**collected, "format_version": 1}, "here")["torch"], torch.get_rng_state())
 run = Run(Path(sys.argv[1]), num_batches=12)
-if distributed.rank() == 1:
-    import os, signal
+if idist.get_rank() == 1:
+    import signal
     from ignite.engine import Events
     run.trainer.add_event_handler(Events.ITERATION_STARTED(once=3), lambda: os.kill(os.getpid(), signal.SIGTERM))
 try:
@@ -127,7 +130,7 @@ def test_work_between_steps_is_given_up_only_while_a_run_of_one_process_was_aske
         os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(StopAsked):
             give_up_if_asked()
-        monkeypatch.setattr(signals, "is_distributed", lambda: True)
+        monkeypatch.setattr(idist, "get_world_size", lambda: 2)
         give_up_if_asked()  # processes of a job leave together
         monkeypatch.undo()
 
@@ -277,7 +280,7 @@ def test_one_process_needs_no_process_group(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     initialize()
     network = torch.nn.Linear(1, 1)
-    assert (rank(), world_size()) == (0, 1)
+    assert (idist.get_rank(), idist.get_world_size()) == (0, 1)
     assert wrap_ddp(network, "cpu") is unwrap(network) is network
     assert device().type in ("cpu", "cuda")
     finalize()
@@ -291,6 +294,7 @@ def test_two_processes_share_the_batches_and_stop_together_when_one_is_signalled
     for number in range(2):
         environment = {**os.environ, "RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": "2"}
         environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "CUDA_VISIBLE_DEVICES": ""}
+        environment |= {"SLURM_JOB_ID": "7", "SLURM_LOCALID": "0"}
         command = [sys.executable, "-c", TWO_PROCESSES, str(tmp_path), str(PROGRAM.parent)]
         programs.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True))
     for program in programs:
