@@ -24,7 +24,7 @@ FLOORS = (
     ("reports",),
     ("weights_file",),
     ("networks", "losses", "metrics", "inferers"),
-    ("errors", "config_names", "option_values", "geometry", "masking", "interpolation", "whole_files"),
+    ("errors", "config_names", "option_values", "folder_lock", "geometry", "masking", "interpolation", "whole_files"),
 )
 HEIGHT = {room: height for height, floor in enumerate(reversed(FLOORS)) for room in floor}
 

@@ -14,11 +14,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume
 from maesil_monai.errors import BadCheckpoint, BadSetting, UserError
+from maesil_monai.folder_lock import FolderInUse
 from maesil_monai.geometry import as_triple, box_at
 from maesil_monai.masking import MaskRule
 from maesil_monai.metrics.lpips_weights import LPIPSUnavailable
 from maesil_monai.plain_errors import LOG_NAME, VARIABLE, clear_error, show_plain_errors, tell
-from maesil_monai.training.folder_lock import FolderInUse
 from maesil_monai.training.gradients import NonFiniteLoss
 
 

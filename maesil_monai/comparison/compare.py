@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from maesil_monai.comparison.judge import Judge
-from maesil_monai.comparison.locks import alone
 from maesil_monai.comparison.pipeline import Split
 from maesil_monai.comparison.rate_search import RateSearch
 from maesil_monai.comparison.request import Request
@@ -24,8 +23,8 @@ from maesil_monai.comparison.summary import COMMANDS_NAME, write_results
 from maesil_monai.comparison.training import Trainer
 from maesil_monai.data.samples.catalog import build_datalist, data_hash
 from maesil_monai.errors import BadSetting
-from maesil_monai.evaluation.json_files import write_json
-from maesil_monai.whole_files import write_whole
+from maesil_monai.folder_lock import alone
+from maesil_monai.whole_files import write_json, write_whole
 
 logger = logging.getLogger(__name__)
 

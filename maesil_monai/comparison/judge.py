@@ -14,7 +14,6 @@ from typing import Any
 from maesil_monai.comparison.bundle_files import BundleFiles
 from maesil_monai.comparison.entry import Entry
 from maesil_monai.comparison.figures import FigureCases, FigureRecorder
-from maesil_monai.comparison.locks import alone
 from maesil_monai.comparison.measures import Measures
 from maesil_monai.comparison.network_facts import latent_use, network_facts, reset_latent_use
 from maesil_monai.comparison.own_settings import preset_of, refuse_seen
@@ -32,6 +31,7 @@ from maesil_monai.comparison.scoring import (
 from maesil_monai.comparison.whole_scans import whole_scan_blockiness
 from maesil_monai.errors import BadSetting
 from maesil_monai.evaluation.mean_volume import MeanVolume
+from maesil_monai.folder_lock import alone
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from maesil_monai.comparison.entry import Entry
-from maesil_monai.comparison.locks import alone
 from maesil_monai.comparison.training import Diverged, Trainer, best_value
-from maesil_monai.evaluation.json_files import write_json
+from maesil_monai.folder_lock import alone
+from maesil_monai.whole_files import write_json
 
 logger = logging.getLogger(__name__)
 

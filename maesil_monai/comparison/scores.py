@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from maesil_monai.comparison.intervals import Values
-from maesil_monai.evaluation.json_files import write_json
+from maesil_monai.whole_files import write_json
 
 NOT_FINITE = "not finite"
 

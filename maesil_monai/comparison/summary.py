@@ -16,9 +16,9 @@ from maesil_monai.comparison.rate_search import RATES_NAME, SEARCH_FOLDER
 from maesil_monai.comparison.report import write_report
 from maesil_monai.comparison.results import Line, rows_of
 from maesil_monai.comparison.scores import Scores
-from maesil_monai.evaluation.json_files import write_json
 from maesil_monai.training.run_record import RECORD_NAME, hardware, versions
 from maesil_monai.training.settings import RunSettings
+from maesil_monai.whole_files import write_json
 
 logger = logging.getLogger(__name__)
 

@@ -15,12 +15,12 @@ from typing import Any
 
 from maesil_monai.comparison.bundle_files import BundleFiles
 from maesil_monai.comparison.entry import Entry
-from maesil_monai.comparison.locks import alone
 from maesil_monai.errors import BadSetting
-from maesil_monai.evaluation.json_files import write_json
+from maesil_monai.folder_lock import alone
 from maesil_monai.training.gradients import REPORT_NAME as NON_FINITE_NAME
 from maesil_monai.training.run_record import BEST_NAME, RECORD_NAME
 from maesil_monai.weights_file.checkpoint_files import LAST_NAME
+from maesil_monai.whole_files import write_json
 
 logger = logging.getLogger(__name__)
 

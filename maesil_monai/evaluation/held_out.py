@@ -7,9 +7,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import ignite.distributed as idist
 import numpy as np
 import torch
-import torch.distributed as dist
 from monai.data import DataLoader, Dataset, DistributedSampler
 
 from maesil_monai.data.samples.loading import usable_workers
@@ -114,7 +114,7 @@ def held_out_loader(dataset: Dataset, batch_size: int, num_workers: int = 0) -> 
         num_workers: processes that load; they live as long as the loader and leave stop signals to their parent.
     """
     sampler = None
-    if dist.is_available() and dist.is_initialized():
+    if idist.get_world_size() > 1:
         sampler = DistributedSampler(dataset, even_divisible=False, shuffle=False)
     return DataLoader(
         dataset,

@@ -12,8 +12,8 @@ import ignite.distributed as idist
 from ignite.engine import Engine, Events
 
 from maesil_monai.evaluation.baseline_watch import BaselineWatch
-from maesil_monai.evaluation.json_files import write_json
 from maesil_monai.evaluation.tables import MethodRow, psnr_table
+from maesil_monai.whole_files import write_json
 
 logger = logging.getLogger(__name__)
 

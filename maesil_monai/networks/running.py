@@ -5,25 +5,21 @@ They live in buffers, so they are saved, resumed and averaged with the weights.
 
 from __future__ import annotations
 
+import ignite.distributed as idist
 import torch
-import torch.distributed as dist
 from torch import nn
 
 from maesil_monai.geometry import tokens_to_voxels
 
 
 def sum_over_processes(value: torch.Tensor) -> torch.Tensor:
-    """Adds up a tensor over the processes of a job, in place; alone, the tensor stays as it is."""
-    if dist.is_available() and dist.is_initialized():
-        dist.all_reduce(value)
-    return value
+    """Adds up a tensor over the processes of a job; alone, the tensor stays as it is."""
+    return idist.all_reduce(value)  # type: ignore[return-value]
 
 
 def of_first_process(value: torch.Tensor) -> torch.Tensor:
-    """Gives every process of a job the tensor of the first one, in place; alone, the tensor stays as it is."""
-    if dist.is_available() and dist.is_initialized():
-        dist.broadcast(value, 0)
-    return value
+    """Gives every process of a job the tensor of the first one; alone, the tensor stays as it is."""
+    return idist.broadcast(value)  # type: ignore[return-value]
 
 
 class HiddenFill(nn.Module):

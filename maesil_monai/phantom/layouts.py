@@ -24,6 +24,7 @@ from maesil_monai.phantom.dicom_files import (
     write_localizer,
 )
 from maesil_monai.phantom.generator import LABELS, Phantom, phantom_scan
+from maesil_monai.whole_files import write_whole
 
 __all__ = ["PLANTED_TAGS", "write_layouts"]
 
@@ -180,13 +181,11 @@ def _write_totalsegmentator(case: Path, number: int, seed: list[int], size: Layo
 
 def _write_table(folder: Path) -> None:
     """Writes the table of all scans that are there; the split of a scan depends on its number alone."""
-    unfinished = folder / ".meta.csv.partial"
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(f"{_TABLE_HEAD}\n")
-        for case in sorted(folder.glob("s[0-9]*")):
-            split = ("test", "train", "val")[int(case.name[1:]) % 3]
-            file.write(f"{case.name};;;phantom;made up;{split};MAESIL phantom;;;;\n")
-    unfinished.replace(folder / "meta.csv")
+    lines = [_TABLE_HEAD]
+    for case in sorted(folder.glob("s[0-9]*")):
+        split = ("test", "train", "val")[int(case.name[1:]) % 3]
+        lines.append(f"{case.name};;;phantom;made up;{split};MAESIL phantom;;;;")
+    write_whole(folder / "meta.csv", "\n".join(lines) + "\n")
 
 
 def _write_whole(folder: Path, write: _CaseWriter, number: int, seed: list[int], size: LayoutSize) -> None:
@@ -206,10 +205,7 @@ def _save_nifti(path: Path, array: np.ndarray, affine: np.ndarray) -> None:
     image.header.set_xyzt_units("mm")
     image.set_qform(affine, code=1)
     image.set_sform(affine, code=1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.partial")
-    unfinished.write_bytes(gzip.compress(image.to_bytes(), compresslevel=3, mtime=0))
-    unfinished.replace(path)
+    write_whole(path, gzip.compress(image.to_bytes(), compresslevel=3, mtime=0))
 
 
 def _claim(root: Path, drawn_from: dict[str, object]) -> None:
@@ -224,10 +220,7 @@ def _claim(root: Path, drawn_from: dict[str, object]) -> None:
         return
     if root.is_dir() and any(root.iterdir()):
         raise BadSetting(f"{root}: is not empty and has no {MARKER}; expected a new folder. Choose another one.")
-    root.mkdir(parents=True, exist_ok=True)
-    unfinished = root / f".{MARKER}.partial"
-    unfinished.write_text(_json(drawn_from), encoding="utf-8")
-    unfinished.replace(marker)
+    write_whole(marker, _json(drawn_from))
 
 
 def _json(content: dict[str, object]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import torch.distributed as dist
+import ignite.distributed as idist
 
 from maesil_monai.phantom.layouts import LayoutSize, write_layouts
 
@@ -35,14 +35,12 @@ def folder_or_phantom_store(
     if str(folder):
         return str(folder)
     store = Path(phantom_folder) / "store"
-    distributed = dist.is_available() and dist.is_initialized()
-    if not distributed or dist.get_rank() == 0:
+    if idist.get_rank() == 0:
         from maesil_monai.data.prepare import PrepareOptions, prepare
 
         raw = write_layouts(Path(phantom_folder) / "raw", num_scans, seed, size)
         folders = (raw["btcv"], raw["lidc"], raw["totalsegmentator"])
         # Nobody's privacy is at stake, and plain names make plain titles.
         prepare(PrepareOptions(store, *folders, pseudonyms=False, workers=min(os.cpu_count() or 1, 8)))
-    if distributed:
-        dist.barrier()
+    idist.barrier()
     return str(store)

@@ -7,12 +7,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed as idist
 import torch
 from ignite.engine import Events
 from monai.engines import SupervisedEvaluator
 
 from maesil_monai.errors import BadSetting
-from maesil_monai.training.distributed import rank, unwrap
+from maesil_monai.training.distributed import unwrap
 from maesil_monai.training.provenance import Provenance
 from maesil_monai.training.run_record import BEST_NAME
 from maesil_monai.weights_file.save import save_weights
@@ -69,7 +70,7 @@ class BestModel:
         if not math.isfinite(value):
             logger.warning("%s is %s in epoch %d: not a number to compare, no model saved.", name, value, engine.state.epoch)
         if self.is_better(value):
-            if rank() == 0:
+            if idist.get_rank() == 0:
                 record = None if self.provenance is None else self.provenance.record()
                 save_weights(self.path, unwrap(engine.network).state_dict(), record)
             logger.info("best %s so far: %.6g", name, value)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ignite.distributed as idist
 import torch
 from ignite.engine import Events
 from monai.engines import Workflow
 
 from maesil_monai.errors import BadSetting
-from maesil_monai.training.distributed import rank
 from maesil_monai.training.run_end import SAVE, run_last
 from maesil_monai.training.step_count import is_boundary, is_step, num_steps
 from maesil_monai.training.training_state import TrainingState
@@ -76,7 +76,7 @@ class DurableCheckpoint:
         if not is_boundary(engine) or (engine.state.iteration == self._saved_iteration and not at_epoch_end):
             return
         state = self.state.collect(engine)
-        if rank() == 0:
+        if idist.get_rank() == 0:
             self.output_dir.mkdir(parents=True, exist_ok=True)
             target, incoming = self.output_dir / LAST_NAME, self.output_dir / INCOMING_NAME
             save_checkpoint(incoming, state)

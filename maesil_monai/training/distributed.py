@@ -1,4 +1,7 @@
-"""One process or many: the process group of torchrun, the device of a process, and the network inside its wrappers."""
+"""One process or many: the process group of torchrun, the device of a process, and the network inside its wrappers.
+
+Who is who in the group is asked of ``ignite.distributed``.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,12 @@ import atexit
 import os
 import time
 
+import ignite.distributed as idist
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 GLOO_REST = 0.2  # seconds
-
-
-def is_distributed() -> bool:
-    """Tells whether this process belongs to an initialised process group."""
-    return dist.is_available() and dist.is_initialized()
-
-
-def rank() -> int:
-    """Gives the number of this process in the job, 0 when it is alone."""
-    return dist.get_rank() if is_distributed() else 0
-
-
-def world_size() -> int:
-    """Counts the processes of the job."""
-    return dist.get_world_size() if is_distributed() else 1
 
 
 def device(name: str | None = None) -> torch.device:
@@ -51,12 +40,17 @@ def initialize(backend: str | None = None) -> None:
     Args:
         backend: None: ``nccl`` where there is a GPU, else ``gloo``.
     """
-    if "WORLD_SIZE" not in os.environ or is_distributed():
+    if "WORLD_SIZE" not in os.environ or idist.backend() is not None:
         return
+    os.environ.setdefault("LOCAL_RANK", "0")
     if torch.cuda.is_available():
         torch.cuda.set_device(device())
     dist.init_process_group(backend or ("nccl" if torch.cuda.is_available() else "gloo"))
-    if dist.get_backend() == "gloo":
+    # Under Slurm, ignite would take SLURM_LOCALID for LOCAL_RANK, which is 0 in all processes of a torchrun.
+    job = os.environ.pop("SLURM_JOB_ID", None)
+    idist.sync()
+    os.environ.update({} if job is None else {"SLURM_JOB_ID": job})
+    if idist.backend() == "gloo":
         # Gloo's threads let go of a tensor a moment after its collective is done. On a busy machine that moment can fall behind
         # the end of Python, which they need for it: the process then aborts, though all went well. So it rests before it ends.
         atexit.register(time.sleep, GLOO_REST)
@@ -64,8 +58,8 @@ def initialize(backend: str | None = None) -> None:
 
 def finalize() -> None:
     """Leaves the process group, if there is one."""
-    if is_distributed():
-        dist.destroy_process_group()
+    if idist.backend() is not None:
+        idist.finalize()
 
 
 def wrap_ddp(network: torch.nn.Module, device: torch.device | str, find_unused_parameters: bool = False) -> torch.nn.Module:
@@ -77,7 +71,7 @@ def wrap_ddp(network: torch.nn.Module, device: torch.device | str, find_unused_p
         find_unused_parameters: for networks some of whose parameters do not take part in every step.
     """
     network = network.to(device)
-    if not is_distributed():
+    if idist.backend() is None:
         return network
     ids = [torch.device(device)] if torch.device(device).type == "cuda" else None
     return DistributedDataParallel(network, device_ids=ids, find_unused_parameters=find_unused_parameters)

@@ -1,4 +1,8 @@
-"""A running average of the weights, for validation and for the published model."""
+"""A running average of the weights, for validation and for the published model.
+
+Not torch's ``AveragedModel``, whose average begins as a copy of the weights after the first step and is saved under other names:
+with what would put that right, this file would be no shorter.
+"""
 
 from __future__ import annotations
 

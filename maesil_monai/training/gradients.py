@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from pathlib import Path
 
+import ignite.distributed as idist
 import torch
 from monai.engines import IterationEvents, SupervisedTrainer
 from monai.utils import CommonKeys
 
 from maesil_monai.errors import BadSetting, UserError
 from maesil_monai.training.batch_samples import describe_batch
-from maesil_monai.training.distributed import rank
 from maesil_monai.training.step_count import is_step, num_steps
+from maesil_monai.whole_files import write_json
 
 REPORT_NAME = "non_finite_loss.json"
 logger = logging.getLogger(__name__)
@@ -76,16 +76,13 @@ class GradientGuard:
             # JSON knows neither NaN nor infinity.
             "loss": repr(state.loss),
             "gradient_norm": repr(state.grad_norm),
-            "rank": rank(),
+            "rank": idist.get_rank(),
             **describe_batch(engine),
         }
         where = ""
         if self.output_dir is not None:
-            name = REPORT_NAME if rank() == 0 else f"rank{rank()}_{REPORT_NAME}"
-            path = Path(self.output_dir) / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(report, indent=2) + "\n")
-            where = f" Report: {path}."
+            name = REPORT_NAME if idist.get_rank() == 0 else f"rank{idist.get_rank()}_{REPORT_NAME}"
+            where = f" Report: {write_json(Path(self.output_dir) / name, report)}."
         raise NonFiniteLoss(
             f"loss {state.loss}, gradient norm {state.grad_norm} at iteration {state.iteration}; expected finite numbers. The "
             f"weights are those of the last good step.{where} Look at the samples of the report, and resume from the last "

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import ignite.distributed as idist
 import torch
 
 from maesil_monai.errors import BadSetting
-from maesil_monai.training.distributed import unwrap, world_size
+from maesil_monai.training.distributed import unwrap
 
 UNDECAYED_NAMES = ("position", "token")
 
@@ -51,7 +52,9 @@ def build_optimizer(
     decayed = [value for name, value in named if is_decayed(name, value)]
     undecayed = [value for name, value in named if not is_decayed(name, value)]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": undecayed, "weight_decay": 0.0}]
-    rate = learning_rate if not base_batch_size else learning_rate * batch_size * accumulation * world_size() / base_batch_size
+    rate = learning_rate
+    if base_batch_size:
+        rate = learning_rate * batch_size * accumulation * idist.get_world_size() / base_batch_size
     fused = all(value.is_cuda for _, value in named)
     return torch.optim.AdamW(groups, lr=rate, betas=(betas[0], betas[1]), fused=fused)
 

@@ -6,12 +6,12 @@ import logging
 import time
 from typing import Any
 
+import ignite.distributed as idist
 from ignite.engine import Events
 from ignite.handlers import ProgressBar
 from monai.engines import SupervisedTrainer
 
 from maesil_monai.errors import BadSetting
-from maesil_monai.training.distributed import rank, world_size
 
 LONGEST_SILENCE_S = 30.0  # a slow machine shows after this long that it is at work
 
@@ -26,7 +26,7 @@ def loss_of(output: Any) -> float:
 
 def progress_bar() -> ProgressBar:
     """Gives ignite's progress bar of the epoch's batches, shown on a terminal by the first process and nowhere else."""
-    return ProgressBar(persist=False, disable=None if rank() == 0 else True)
+    return ProgressBar(persist=False, disable=None if idist.get_rank() == 0 else True)
 
 
 class ProgressLine:
@@ -75,7 +75,7 @@ class ProgressLine:
             self._seconds += time.perf_counter() - self._began
             output = engine.state.output
             count = len(output) if isinstance(output, list) else output["image"].shape[0]
-            self._superpatches += count * world_size()
+            self._superpatches += count * idist.get_world_size()
         length = engine.state.epoch_length
         in_epoch = (engine.state.iteration - 1) % length + 1
         is_due = in_epoch % self.interval == 0 or in_epoch == length or time.perf_counter() - self._logged > LONGEST_SILENCE_S
@@ -85,7 +85,7 @@ class ProgressLine:
         speed = self._superpatches / self._seconds if self._seconds > 0.0 else 0.0
         engine.state.superpatches_per_second = speed
         self._seconds, self._superpatches = 0.0, 0
-        if rank() == 0:
+        if idist.get_rank() == 0:
             logger.info(
                 "epoch %d/%d, batch %d/%d: loss %.5g, gradient norm %.3g, learning rate %.3g, %.3g superpatches/s",
                 engine.state.epoch,

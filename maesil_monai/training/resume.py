@@ -6,11 +6,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import torch.distributed as dist
+import ignite.distributed as idist
 from ignite.engine import Events
 from monai.engines import Workflow
 
-from maesil_monai.training.distributed import is_distributed, rank
 from maesil_monai.training.random_state import set_random_state
 from maesil_monai.training.training_state import TrainingState
 from maesil_monai.weights_file.checkpoint_files import find_newest, list_checkpoints, load_checkpoint
@@ -55,7 +54,7 @@ class Resume:
     def __call__(self, engine: Workflow) -> None:
         """Restores the checkpoint, if one is asked for and there."""
         if not self.checkpoint:
-            if rank() == 0 and list_checkpoints(self.output_dir):
+            if idist.get_rank() == 0 and list_checkpoints(self.output_dir):
                 logger.warning(
                     "starting anew in %s, which holds checkpoints of an earlier run: they will be replaced. Stop now and set "
                     "ckpt to 'last' to go on with that run.",
@@ -73,13 +72,10 @@ class Resume:
         """Gives the checkpoint's path; rank 0 looks for the newest one, so that all processes take the same."""
         if self.checkpoint != "last":
             return self.checkpoint
-        found: list[Any] = [None]
-        if rank() == 0:
-            newest = find_newest(self.output_dir)
-            found = [None if newest is None else str(newest)]
-        if is_distributed():
-            dist.broadcast_object_list(found, src=0)
-        return found[0]
+        newest = find_newest(self.output_dir) if idist.get_rank() == 0 else None
+        # Gathered, for ignite's broadcast of a text spoils letters outside ASCII.
+        chosen: Any = idist.all_gather([None if newest is None else str(newest)])
+        return chosen[0][0]
 
     def _set_random_state(self, engine: Workflow) -> None:
         """Restores the random draws once, after the batch has been fetched."""

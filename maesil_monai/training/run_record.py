@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import ignite
+import ignite.distributed as idist
 import monai
 import numpy as np
 import torch
@@ -21,7 +22,6 @@ from monai.engines import Workflow
 
 import maesil_monai
 from maesil_monai.data.samples.catalog import data_hash
-from maesil_monai.training.distributed import rank, world_size
 from maesil_monai.training.run_end import on_run_end
 from maesil_monai.training.step_count import num_steps
 from maesil_monai.training.training_state import Stateful
@@ -68,7 +68,7 @@ class RunRecord:
 
     def attach(self, engine: Workflow) -> None:
         """Follows a MONAI trainer."""
-        if rank() == 0:
+        if idist.get_rank() == 0:
             engine.add_event_handler(Events.STARTED, self._start)
             engine.add_event_handler(Events.EPOCH_COMPLETED, self._update)
             on_run_end(engine, self._end)
@@ -84,7 +84,7 @@ class RunRecord:
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "versions": versions(),
             "hardware": hardware(),
-            "processes": world_size(),
+            "processes": idist.get_world_size(),
             "data": self.data,
             "started": _now(),
             "first_iteration": engine.state.iteration,
@@ -111,7 +111,7 @@ class RunRecord:
         output = engine.state.output
         if isinstance(output, dict) and "image" in output:
             # All batches are equally large: the sampler hands out whole ones.
-            self.record["superpatches_per_iteration"] = output["image"].shape[0] * world_size()
+            self.record["superpatches_per_iteration"] = output["image"].shape[0] * idist.get_world_size()
         per_iteration = self.record.get("superpatches_per_iteration")
         self.record.update(
             iteration=engine.state.iteration,

@@ -1,4 +1,8 @@
-"""The learning rate over the optimiser steps of a run."""
+"""The learning rate over the optimiser steps of a run.
+
+Not torch's ``SequentialLR(LinearLR, CosineAnnealingLR)``, which gives the same rates (to 1e-12) but saves the length of the run:
+one that is resumed with another ``max_epochs`` would follow the old length.
+"""
 
 from __future__ import annotations
 

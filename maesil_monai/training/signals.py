@@ -11,13 +11,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-import torch
-import torch.distributed as dist
+import ignite.distributed as idist
 from ignite.engine import Events
 from monai.engines import Workflow
 from torch.utils.data import DataLoader
 
-from maesil_monai.training.distributed import is_distributed
 from maesil_monai.training.run_end import LEAVE, on_run_end, run_last
 from maesil_monai.training.step_count import is_step
 
@@ -78,22 +76,16 @@ class StopSignal:
             self._stop_if_asked(engine)
 
     def _stop_if_asked(self, engine: Workflow) -> None:
-        number = self._agreed(engine)
+        number = self._agreed()
         if number and not self._stopped:
             self._stopped = True
             self.received = number
             logger.warning("%s received: stopping after iteration %d", signal.Signals(number).name, engine.state.iteration)
             engine.terminate()
 
-    def _agreed(self, engine: Workflow) -> int:
+    def _agreed(self) -> int:
         """Gives the signal that any process of the job received, 0 for none."""
-        number = self.received or 0
-        if is_distributed():
-            device = engine.state.device if dist.get_backend() == "nccl" else torch.device("cpu")
-            highest = torch.tensor(number, device=device)
-            dist.all_reduce(highest, dist.ReduceOp.MAX)
-            number = int(highest.item())
-        return number
+        return int(idist.all_reduce(self.received or 0, "MAX"))
 
     def _restore(self, engine: Workflow, error: BaseException | None) -> None:
         for number, handler in self._earlier.items():
@@ -116,7 +108,7 @@ def stop_asked() -> bool:
 
     Always False in a job of several processes: they leave together, at a step.
     """
-    return not is_distributed() and any(signals.received for signals in _listening)
+    return idist.get_world_size() == 1 and any(signals.received for signals in _listening)
 
 
 class StopAsked(Exception):

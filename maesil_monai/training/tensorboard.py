@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed as idist
 from monai.handlers import TensorBoardStatsHandler
 from torch.utils.tensorboard import SummaryWriter
 
-from maesil_monai.training.distributed import rank
 from maesil_monai.training.progress import loss_of
 
 
@@ -28,7 +28,7 @@ def summary_writer(log_dir: str | Path) -> SummaryWriter | SilentWriter:
     Example:
         >>> SilentWriter().add_scalar("loss", 1.0, 1)
     """
-    return SummaryWriter(str(log_dir)) if rank() == 0 else SilentWriter()
+    return SummaryWriter(str(log_dir)) if idist.get_rank() == 0 else SilentWriter()
 
 
 def training_lines(summary_writer: SummaryWriter | SilentWriter) -> TensorBoardStatsHandler:

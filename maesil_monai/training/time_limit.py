@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 import time
 
-import torch
-import torch.distributed as dist
+import ignite.distributed as idist
 from ignite.engine import Events
 from monai.engines import Workflow
 
 from maesil_monai.errors import BadSetting
-from maesil_monai.training.distributed import is_distributed
 from maesil_monai.training.run_end import DECIDE, LEAVE, run_last
 from maesil_monai.training.step_count import is_step
 
@@ -73,7 +71,7 @@ class TimeLimit:
 
     def _end_if_over(self, engine: Workflow, seconds: float) -> None:
         """Ends the run if another epoch would end after so many seconds and that is too late."""
-        if self._agreed(engine, seconds) and engine.state.epoch < engine.state.max_epochs:
+        if self._agreed(seconds) and engine.state.epoch < engine.state.max_epochs:
             logger.info("ending after epoch %d: another one would pass the limit of %g minutes", engine.state.epoch, self.minutes)
             engine.terminate()
 
@@ -81,7 +79,7 @@ class TimeLimit:
         """Ends the run between two steps if the limit has passed; the last step of an epoch is left to the epoch's end."""
         if engine.state.iteration % engine.state.epoch_length == 0 or not is_step(engine):
             return
-        if self._agreed(engine, time.monotonic() - self._started):
+        if self._agreed(time.monotonic() - self._started):
             logger.warning(
                 "the limit of %g minutes passed within epoch %d, at iteration %d: the state is saved, --ckpt last goes on "
                 "from here. Shorter epochs (superpatches_per_epoch) end with a validation.",
@@ -91,13 +89,7 @@ class TimeLimit:
             )
             engine.terminate()
 
-    def _agreed(self, engine: Workflow, seconds: float) -> bool:
+    def _agreed(self, seconds: float) -> bool:
         """Tells whether so many seconds pass the limit in any process of the job."""
         assert self.minutes is not None
-        over = seconds - 60 * self.minutes
-        if is_distributed():
-            device = engine.state.device if dist.get_backend() == "nccl" else torch.device("cpu")
-            slowest = torch.tensor(over, device=device)
-            dist.all_reduce(slowest, dist.ReduceOp.MAX)
-            over = float(slowest.item())
-        return over > 0
+        return float(idist.all_reduce(seconds - 60 * self.minutes, "MAX")) > 0

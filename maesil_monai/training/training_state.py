@@ -7,13 +7,13 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import ignite.distributed as idist
 import torch
-import torch.distributed as dist
 from monai.engines import Workflow
 
 from maesil_monai.data.samples.sampling import EpochSampler
 from maesil_monai.errors import BadCheckpoint
-from maesil_monai.training.distributed import is_distributed, rank, unwrap, world_size
+from maesil_monai.training.distributed import unwrap
 from maesil_monai.training.ema import WeightAverage
 from maesil_monai.training.random_state import get_random_state
 
@@ -85,7 +85,7 @@ class TrainingState:
                 "epoch_length": engine.state.epoch_length,
                 "max_epochs": engine.state.max_epochs,
             },
-            "random": _gather(get_random_state()),
+            "random": idist.all_gather(get_random_state()),
             **{name: part.state_dict() for name, part in self.parts.items()},
         }
         if self.sampler is not None:
@@ -122,15 +122,15 @@ class TrainingState:
         )
         if self.sampler is not None:
             self.sampler.seek(iteration)
-        if len(state["random"]) != world_size():
+        if len(state["random"]) != idist.get_world_size():
             logger.warning(
                 "%s was written by %d processes and is read by %d: samples and masks go on as they were, other draws do not.",
                 path,
                 len(state["random"]),
-                world_size(),
+                idist.get_world_size(),
             )
             return None
-        return state["random"][rank()]
+        return state["random"][idist.get_rank()]
 
     def differences(self, fingerprint: Mapping[str, Any]) -> list[str]:
         """Lists the keys in which another fingerprint differs from this run's, one line each."""
@@ -178,12 +178,3 @@ def _flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
     for key, value in tree.items():
         flat.update(_flatten(value, f"{prefix}#{key}" if prefix else str(key)))
     return flat
-
-
-def _gather(state: dict[str, Any]) -> list[dict[str, Any]]:
-    """Gives the states of all processes by rank, on every process."""
-    if not is_distributed():
-        return [state]
-    states: list[Any] = [None] * world_size()
-    dist.all_gather_object(states, state)
-    return states

@@ -16,18 +16,17 @@ import pickle
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 import torch
 
 from maesil_monai.errors import BadCheckpoint, DamagedCheckpoint
-from maesil_monai.whole_files import sync_folder
+from maesil_monai.whole_files import sync_folder, whole_file
 
 FORMAT_VERSION = 2
 LAST_NAME = "checkpoint_last.pt"
 # Complete, but not yet renamed to the last one: a kill in between leaves it behind, newer than all others.
 INCOMING_NAME = "checkpoint_last_incoming.pt"
-PARTIAL_SUFFIX = ".partial"
 _MAGIC = b"MAESIL-CHECKPNT\n"
 _TRAILER_BYTES = len(_MAGIC) + 8 + 32
 _CHUNK_BYTES = 1 << 20
@@ -84,37 +83,24 @@ def save_archive(path: str | os.PathLike[str], weights: Mapping[str, torch.Tenso
 
 
 def _write(path: Path, state: dict[str, Any], with_trailer: bool) -> None:
-    """Writes beside the target, makes it durable, then takes the target's name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + PARTIAL_SUFFIX)
-    writer = None
+    num_bytes: int | str = "an unknown number of"
     try:
-        with partial.open("wb") as file:
+        with whole_file(path) as file:
             writer = _HashingWriter(file)
             torch.save(state, writer)  # type: ignore[arg-type]
+            num_bytes = writer.num_bytes + _TRAILER_BYTES
             if writer.error is not None:
                 raise writer.error
             if with_trailer:
                 file.write(_MAGIC + writer.num_bytes.to_bytes(8, "little") + writer.sha256.digest())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
     except OSError as error:
-        _give_up(path, partial, error, writer.num_bytes if writer is not None else None)
+        free = shutil.disk_usage(path.parent).free
+        message = (
+            f"{error.strerror or error}: checkpoint not saved, an earlier file of that name is untouched; {num_bytes} bytes "
+            f"needed, {free} free. Free room or choose another output_dir, then resume"
+        )
+        raise OSError(error.errno or errno.EIO, message, str(path)) from error
     sync_folder(path.parent)
-
-
-def _give_up(path: Path, partial: Path, error: OSError, needed: int | None) -> NoReturn:
-    """Removes the partial file and raises an error that tells how much room is missing."""
-    free = shutil.disk_usage(path.parent).free
-    if partial.exists():
-        partial.unlink()
-    size = "an unknown number of" if needed is None else str(needed + _TRAILER_BYTES)
-    message = (
-        f"{error.strerror or error}: checkpoint not saved, an earlier file of that name is untouched; {size} bytes needed, "
-        f"{free} free. Free room or choose another output_dir, then resume"
-    )
-    raise OSError(error.errno or errno.EIO, message, str(path)) from error
 
 
 def verify_checkpoint(path: str | os.PathLike[str]) -> None:

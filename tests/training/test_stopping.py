@@ -12,27 +12,28 @@ import sys
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
+import ignite.distributed as idist
 import pytest
 import torch
 from ignite.engine import Events
 from tiny_run import Run
 
-from maesil_monai.training import signals
-from maesil_monai.training.distributed import device, finalize, initialize, rank, unwrap, world_size, wrap_ddp
-from maesil_monai.training.folder_lock import LOCK_NAME, FolderInUse, FolderLock
+from maesil_monai.folder_lock import FolderInUse
+from maesil_monai.training.distributed import device, finalize, initialize, unwrap, wrap_ddp
+from maesil_monai.training.folder_lock import LOCK_NAME, FolderLock
 from maesil_monai.training.run_record import RECORD_NAME
 from maesil_monai.training.signals import STOP_SIGNALS, StopAsked, give_up_if_asked, shield_worker
 from maesil_monai.weights_file.checkpoint_files import LAST_NAME, load_checkpoint
 
 PROGRAM = Path(__file__).with_name("tiny_run.py")
 TWO_PROCESSES = """
+import os
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 import torch
-import torch.distributed as dist
+import ignite.distributed as idist
 from tiny_run import TinyNetwork, Run
 from maesil_monai.data.samples.sampling import EpochSampler
 from maesil_monai.training import distributed
@@ -40,19 +41,21 @@ from maesil_monai.training.training_state import TrainingState
 
 torch.set_num_threads(1)
 distributed.initialize()
+# Slurm counts tasks, of which a torchrun is one; what torchrun counts is the GPU.
+assert (os.environ["LOCAL_RANK"], os.environ["SLURM_JOB_ID"]) == (str(idist.get_rank()), "7")
 sampler = EpochSampler(8, batch_size=2)
-assert list(sampler) == [(1, 4 * batch + 2 * distributed.rank() + place) for batch in range(2) for place in range(2)]
+assert list(sampler) == [(1, 4 * batch + 2 * idist.get_rank() + place) for batch in range(2) for place in range(2)]
 network = distributed.wrap_ddp(TinyNetwork(), "cpu")
 assert type(distributed.unwrap(network)) is TinyNetwork
 state = TrainingState(network, torch.optim.SGD(network.parameters(), lr=0.1))
 run = Run(Path(sys.argv[1]) / "other", handlers=())
-torch.manual_seed(distributed.rank())
+torch.manual_seed(idist.get_rank())
 collected = state.collect(run.trainer)
 assert len(collected["random"]) == 2
 assert torch.equal(state.restore(run.trainer, {**collected, "format_version": 2}, "here")["torch"], torch.get_rng_state())
 run = Run(Path(sys.argv[1]), num_batches=12)
-if distributed.rank() == 1:
-    import os, signal
+if idist.get_rank() == 1:
+    import signal
     from ignite.engine import Events
     run.trainer.add_event_handler(Events.ITERATION_STARTED(once=3), lambda: os.kill(os.getpid(), signal.SIGTERM))
 try:
@@ -127,7 +130,7 @@ def test_work_between_steps_is_given_up_only_while_a_run_of_one_process_was_aske
         os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(StopAsked):
             give_up_if_asked()
-        monkeypatch.setattr(signals, "is_distributed", lambda: True)
+        monkeypatch.setattr(idist, "get_world_size", lambda: 2)
         give_up_if_asked()  # processes of a job leave together
         monkeypatch.undo()
 
@@ -211,15 +214,36 @@ def test_a_shielded_worker_ignores_the_signals_of_others_and_leaves_when_its_par
     assert worker.exitcode == 0
 
 
-def write_lock(folder: Path, **owner: Any) -> None:
-    (folder / LOCK_NAME).write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "started": "0", **owner}))
+HOLDER = """
+import os, sys, time
+from torch.utils.data import DataLoader
+from maesil_monai.training.folder_lock import FolderLock
+
+class Endless:
+    def __len__(self):
+        return 2
+    def __getitem__(self, index):
+        print(os.getpid(), flush=True)
+        time.sleep(60)
+
+lock = FolderLock(sys.argv[1])
+lock.acquire()
+list(DataLoader(Endless(), num_workers=1))
+"""
 
 
-def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
-    with subprocess.Popen(["true"]) as dead:
-        dead.wait()
-    write_lock(tmp_path, pid=dead.pid)
-    Run(tmp_path, max_epochs=1).run()
+def test_the_lock_of_a_killed_process_is_taken_over_at_once_even_while_its_workers_live(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        worker = int(program.stdout.readline())
+        try:
+            with pytest.raises(FolderInUse, match=f"process {program.pid} on"):
+                FolderLock(tmp_path).acquire()
+        finally:
+            program.kill()
+            program.wait()
+        Run(tmp_path, max_epochs=1).run()
+        os.kill(worker, signal.SIGKILL)  # which was at work until now
     assert not (tmp_path / LOCK_NAME).exists()
 
 
@@ -233,31 +257,30 @@ def test_two_runs_of_one_process_in_a_folder_are_refused(tmp_path: Path) -> None
     FolderLock(tmp_path).release()
 
 
-def test_a_lock_of_another_host_is_never_taken_over(tmp_path: Path) -> None:
-    write_lock(tmp_path, host="elsewhere")
-    with pytest.raises(FolderInUse, match="on elsewhere"):
-        FolderLock(tmp_path).acquire()
-
-
-def test_a_lock_whose_process_number_was_given_away_again_is_taken_over(tmp_path: Path) -> None:
-    write_lock(tmp_path, pid=os.getppid())
+@pytest.mark.parametrize(("note", "said"), [("process 7 on elsewhere", "process 7 on elsewhere"), ("", "an unknown process")])
+def test_a_lock_that_is_held_is_never_taken_over_whatever_its_note_says(tmp_path: Path, note: str, said: str) -> None:
     lock = FolderLock(tmp_path)
     lock.acquire()
-    assert json.loads(lock.path.read_text())["pid"] == os.getpid()
+    lock.file.with_name(f"{LOCK_NAME}.holder").write_text(note)
+    with pytest.raises(FolderInUse, match=f"{tmp_path}: in use by {said}; expected a folder in which no other run works"):
+        FolderLock(tmp_path).acquire()
     lock.release()
 
 
-def test_an_unreadable_lock_is_not_taken_over(tmp_path: Path) -> None:
-    (tmp_path / LOCK_NAME).write_text("")
-    with pytest.raises(FolderInUse, match=f"remove .*{LOCK_NAME}"):
-        FolderLock(tmp_path).acquire()
+def test_the_note_of_a_killed_process_whose_number_was_given_away_again_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / LOCK_NAME).touch()
+    (tmp_path / f"{LOCK_NAME}.holder").write_text(f"process {os.getppid()} on {socket.gethostname()}")
+    lock = FolderLock(tmp_path)
+    lock.acquire()
+    assert lock.holder() == f"process {os.getpid()} on {socket.gethostname()}"
+    lock.release()
 
 
 def test_one_process_needs_no_process_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     initialize()
     network = torch.nn.Linear(1, 1)
-    assert (rank(), world_size()) == (0, 1)
+    assert (idist.get_rank(), idist.get_world_size()) == (0, 1)
     assert wrap_ddp(network, "cpu") is unwrap(network) is network
     assert device().type in ("cpu", "cuda")
     finalize()
@@ -271,6 +294,7 @@ def test_two_processes_share_the_batches_and_stop_together_when_one_is_signalled
     for number in range(2):
         environment = {**os.environ, "RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": "2"}
         environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "CUDA_VISIBLE_DEVICES": ""}
+        environment |= {"SLURM_JOB_ID": "7", "SLURM_LOCALID": "0"}
         command = [sys.executable, "-c", TWO_PROCESSES, str(tmp_path), str(PROGRAM.parent)]
         programs.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True))
     for program in programs:

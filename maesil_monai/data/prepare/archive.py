@@ -32,16 +32,17 @@ from maesil_monai.data.prepare.pseudonyms import (
 from maesil_monai.data.prepare.report import REPORT_HTML, all_refusals, report_of, write_report
 from maesil_monai.data.prepare.report_page import Picture, report_page
 from maesil_monai.data.prepare.store_folder import (
+    LOCK_NAME,
     check_free_space,
     check_place,
     make_store,
-    one_run_at_a_time,
     prune,
     stored_entries,
 )
 from maesil_monai.data.prepare.work import Outcome, prepare_scan
 from maesil_monai.data.store import StoreSource
 from maesil_monai.errors import BadSetting
+from maesil_monai.folder_lock import FolderLock
 from maesil_monai.reports.slices import thumbnail
 from maesil_monai.whole_files import write_whole
 
@@ -83,7 +84,8 @@ def prepare(options: PrepareOptions) -> Prepared:
         ValueError: for shares that leave nobody to train on, or a place that holds something else.
         BadVolume: if a collection is not there or not laid out as it should be; LEAKAGE; NO_VOLUME. Bad scans are refused
             in the result.
-        OSError: if the disk has too little room, another run works on the store, or a worker was killed.
+        FolderInUse: if another run works on the store.
+        OSError: if the disk has too little room, or a worker was killed.
     """
     store, folders = options.output, options.folders
     check_place(store, folders)
@@ -97,7 +99,7 @@ def prepare(options: PrepareOptions) -> Prepared:
         refusals = sorted([*plan.refusals, *header_refusals(plan.jobs)], key=lambda refusal: (refusal.dataset, refusal.case_id))
         return Prepared(plan, [], refusals, [], 0, estimate(plan.jobs), _exit_code(plan, refusals, options))
     private = open_private_folder(store)
-    with one_run_at_a_time(private, store):
+    with FolderLock(private / LOCK_NAME, store):
         names = Pseudonyms(read_or_make_key(store, options.key_file), plain=not options.pseudonyms)
         plan = make_plan(listings, names, *sides)
         needs = estimate(plan.jobs)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import re
 import secrets
 import stat
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from maesil_monai.errors import BadSetting
+from maesil_monai.whole_files import write_whole
 
 KEY_NAME = "key"
 MAP_NAME = "names.json"
@@ -116,13 +116,7 @@ def read_or_make_key(store: Path, key_file: Path | None = None) -> bytes:
 
 def write_private(path: Path, text: str) -> None:
     """Writes a file whole or not at all, readable by this user alone (mode 0600)."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_whole(path, text, mode=0o600)
 
 
 def add_to_map(folder: Path, names: Mapping[str, Mapping[str, Any]]) -> None:

@@ -1,13 +1,10 @@
-"""The folder of a store: made, claimed for one run at a time, cleared of what a kill left, and measured against the disk."""
+"""The folder of a store: made, cleared of what a kill left, and measured against the disk."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
-import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from maesil_monai.data.store.layout import ENTRY_SUFFIX
@@ -15,7 +12,7 @@ from maesil_monai.errors import BadSetting
 from maesil_monai.whole_files import write_whole
 
 MARKER = "store.json"
-LOCK_NAME = "prepare.lock"
+LOCK_NAME = "prepare.lock"  # in the private folder: keeps a second run out of the store
 _MARKER_TEXT = '{\n "format": "maesil_monai store",\n "version": 1\n}\n'
 _LEFTOVERS = (".partial", ".old")
 
@@ -46,24 +43,6 @@ def make_store(store: Path) -> None:
             shutil.rmtree(leftover)
         else:
             leftover.unlink()
-
-
-@contextmanager
-def one_run_at_a_time(private: Path, store: Path) -> Iterator[None]:
-    """Keeps a second run out of a store; the system lets go of the lock when the process ends, however it ends.
-
-    Raises:
-        BlockingIOError: if another run works on it.
-    """
-    descriptor = os.open(private / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BlockingIOError(error.errno, "another run prepares this store; wait for it", str(store)) from error
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def stored_entries(store: Path) -> list[str]:

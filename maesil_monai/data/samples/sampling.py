@@ -10,8 +10,8 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import ignite.distributed as idist
 import numpy as np
-import torch.distributed as dist
 from monai.data import Dataset
 from torch.utils.data.distributed import DistributedSampler
 
@@ -33,8 +33,8 @@ class EpochSampler(DistributedSampler):
     Args:
         num_samples: samples per epoch, of the whole job.
         batch_size: samples per batch of one process.
-        num_replicas: number of processes; None asks torch.distributed, 1 without it.
-        rank: number of this process, ``0 <= rank < num_replicas``; None asks torch.distributed, 0 without it.
+        num_replicas: number of processes; None asks ignite, 1 without a job.
+        rank: number of this process, ``0 <= rank < num_replicas``; None asks ignite, 0 without a job.
 
     Raises:
         ValueError: if an epoch does not fill one global batch, or for a rank outside the job.
@@ -45,11 +45,8 @@ class EpochSampler(DistributedSampler):
     """
 
     def __init__(self, num_samples: int, batch_size: int, num_replicas: int | None = None, rank: int | None = None) -> None:
-        distributed = dist.is_available() and dist.is_initialized()
-        if num_replicas is None:
-            num_replicas = dist.get_world_size() if distributed else 1
-        if rank is None:
-            rank = dist.get_rank() if distributed else 0
+        num_replicas = idist.get_world_size() if num_replicas is None else num_replicas
+        rank = idist.get_rank() if rank is None else rank
         self.batch_size = batch_size
         self.global_batch_size = batch_size * num_replicas
         if batch_size < 1 or num_samples < self.global_batch_size:

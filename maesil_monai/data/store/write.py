@@ -32,7 +32,7 @@ from maesil_monai.data.store.layout import (
 from maesil_monai.data.volumes.source import VolumeSource
 from maesil_monai.geometry import Box, Triple
 from maesil_monai.interpolation import slices_of
-from maesil_monai.whole_files import sync_folder
+from maesil_monai.whole_files import sync_folder, whole_file, write_whole
 
 _LABEL_DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16))
 
@@ -85,9 +85,9 @@ def write_entry(
             shape = (counts.shape[0], counts.shape[1], counts.shape[2])
             write_array(partial / BODY_COUNTS, ArrayLayout(shape, shape, counts.dtype), _reader(counts))
         if names:
-            _write_file(partial / "labels" / METADATA, to_bytes(labels_json(names)))
+            write_whole(partial / "labels" / METADATA, to_bytes(labels_json(names)))
         # An entry is known by this file, so it comes last.
-        _write_file(partial / METADATA, metadata)
+        write_whole(partial / METADATA, metadata)
         for folder in sorted((p for p in partial.rglob("*") if p.is_dir()), reverse=True):
             sync_folder(folder)
         sync_folder(partial)
@@ -124,16 +124,14 @@ def _write_label(folder: Path, name: str, array: np.ndarray, affine: np.ndarray)
     values = array.view(np.uint8) if array.dtype == np.bool_ else array
     layout = ArrayLayout((array.shape[0], array.shape[1], array.shape[2]), CHUNK, values.dtype)
     write_array(folder, layout, _reader(values))
-    _write_file(folder.parent / METADATA, to_bytes(label_image_json(name, affine)))
+    write_whole(folder.parent / METADATA, to_bytes(label_image_json(name, affine)))
 
 
 def write_array(folder: Path, layout: ArrayLayout, read: Callable[[Box], np.ndarray]) -> None:
     """Writes metadata and the one shard, chunk by chunk, so that no second copy of the volume is made."""
-    _write_file(folder / METADATA, to_bytes(layout.to_json()))
+    write_whole(folder / METADATA, to_bytes(layout.to_json()))
     index = np.full((int(np.prod(layout.grid)), 2), 2**64 - 1, dtype="<u8")
-    shard = folder / "c" / "0" / "0" / "0"
-    shard.parent.mkdir(parents=True)
-    with shard.open("xb") as file:
+    with whole_file(folder / "c" / "0" / "0" / "0") as file:
         file.write(bytes(layout.index_bytes))
         for number, chunk in enumerate(_chunks(layout, read)):
             # Chunks of nothing but the fill value are not stored; whoever reads knows that.
@@ -143,8 +141,6 @@ def write_array(folder: Path, layout: ArrayLayout, read: Callable[[Box], np.ndar
                 file.write(data)
         file.seek(0)
         file.write(index.tobytes() + checksum(index.tobytes()))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _chunks(layout: ArrayLayout, read: Callable[[Box], np.ndarray]) -> Iterator[np.ndarray]:
@@ -159,14 +155,6 @@ def _chunks(layout: ArrayLayout, read: Callable[[Box], np.ndarray]) -> Iterator[
             out.fill(layout.fill)
         out[: values.shape[0], : values.shape[1], : values.shape[2]] = values
         yield out
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _remove(folder: Path) -> None:

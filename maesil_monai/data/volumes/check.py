@@ -15,6 +15,7 @@ from maesil_monai.data.volumes.bad_volume import BadVolume
 from maesil_monai.data.volumes.note import Note
 from maesil_monai.data.volumes.source import VolumeSource
 from maesil_monai.data.volumes.volume_files import find_volumes, read_volume, volume_suffix
+from maesil_monai.whole_files import write_whole
 
 REPORT_VERSION = 1
 
@@ -90,7 +91,7 @@ def check(paths: _Path | Sequence[_Path], report: _Path | None = None, rules: Ad
     )
     if report is not None:
         content = {"format_version": REPORT_VERSION, "counts": counts, "scans": [asdict(entry) for entry in judgements]}
-        Path(report).write_text(json.dumps(content, indent=1) + "\n", encoding="ascii")
+        write_whole(report, json.dumps(content, indent=1) + "\n")
     return int(counts["refused"] > 0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,8 +17,9 @@ from prepared_stores import copy_patients, listed
 
 from maesil_monai.data.prepare import Prepared, PrepareOptions, archive, prepare
 from maesil_monai.data.prepare.pseudonyms import open_private_folder
-from maesil_monai.data.prepare.store_folder import one_run_at_a_time
+from maesil_monai.data.prepare.store_folder import LOCK_NAME
 from maesil_monai.data.volumes.bad_volume import BadVolume
+from maesil_monai.folder_lock import FolderInUse, FolderLock
 from maesil_monai.plain_errors import clear_error
 
 
@@ -110,8 +112,8 @@ def test_a_full_disk_is_noticed_before_anything_is_written(scans: Path, tmp_path
 def test_a_second_run_at_the_same_time_is_refused(scans: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     with (
-        one_run_at_a_time(open_private_folder(store), store),
-        pytest.raises(BlockingIOError, match="another run prepares this store"),
+        FolderLock(open_private_folder(store) / LOCK_NAME, store),
+        pytest.raises(FolderInUse, match=f"{store}: in use by process {os.getpid()} on .*; expected"),
     ):
         prepare(PrepareOptions(store, folder=scans))
 
