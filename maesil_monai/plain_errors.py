@@ -40,8 +40,9 @@ def tell(error: BaseException, output_dir: str | os.PathLike[str] | None = None)
     if clear is None and isinstance(error, Exception) and output_dir is not None:
         rank = os.environ.get("RANK", "0")
         path = Path(output_dir) / (LOG_NAME if rank == "0" else f"rank{rank}_{LOG_NAME}")
+        kept = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(sys.argv)}\n{trace}"
         try:
-            write_whole(path, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(sys.argv)}\n{trace}".replace(str(Path.home()), "~"))
+            write_whole(path, kept.replace(str(Path.home()), "~"))
             print(f"Unexpected error; {path} keeps what follows.", file=sys.stderr)
         except OSError:  # no room, or nobody may write there: it is printed all the same
             pass
