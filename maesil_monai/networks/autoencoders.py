@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from maesil_monai.errors import BadSetting
-from maesil_monai.geometry import as_triple, grid_of, tokens_to_voxels
+from maesil_monai.geometry import grid_of, tokens_to_voxels
 from maesil_monai.networks.bottlenecks import CodebookBottleneck, GaussianBottleneck, PlainBottleneck
 from maesil_monai.networks.conv_trunk import ConvolutionalDecoder, ConvolutionalEncoder
-from maesil_monai.networks.described import DescribedNetwork
 from maesil_monai.networks.running import HiddenFill
+from maesil_monai.networks.superpatch_network import SuperpatchNetwork
 
 LATENT_CHANNELS = 8
 # Voxels for each latent value, and the halvings of each axis that give it with 8 channels: stride 4, 8 or 16.
@@ -22,7 +22,7 @@ HALVINGS = {8: 2, 64: 3, 512: 4}
 WIDTHS = {"tiny": (16, 32, 64, 128), "small": (32, 64, 128, 256), "base": (64, 128, 256, 512)}
 
 
-class ConvolutionalAutoEncoder3D(DescribedNetwork):
+class ConvolutionalAutoEncoder3D(SuperpatchNetwork):
     """A convolutional autoencoder with a bottleneck of its own choice.
 
     Called as ``network(image, hidden=None, target=None)``, it returns one volume of the image's shape, zero outside ``target``.
@@ -62,11 +62,7 @@ class ConvolutionalAutoEncoder3D(DescribedNetwork):
         num_res_units: int = 1,
         masked: bool = False,
     ) -> None:
-        img_size, patch_size = as_triple(img_size, "img_size"), as_triple(patch_size, "patch_size")
         super().__init__(locals())
-        self.in_channels = in_channels
-        self.img_size, self.patch_size = img_size, patch_size
-        self.grid = grid_of(self.img_size, self.patch_size, ("img_size", "patch_size"))
         stride = 2 ** len(channels)
         positions = grid_of(self.img_size, (stride, stride, stride), ("img_size", "the latents' stride"))
         self.latent_shape = (latent_channels, *positions)
@@ -97,14 +93,10 @@ class ConvolutionalAutoEncoder3D(DescribedNetwork):
         Raises:
             ValueError: for an image or mask of another shape.
         """
-        if list(image.shape[1:]) != [self.in_channels, self.img_size[0], self.img_size[1], self.img_size[2]]:
-            raise ValueError(
-                f"image of shape {list(image.shape)}: this network was built for {self.in_channels} channel(s) and "
-                f"superpatches of {self.img_size} voxels."
-            )
+        self._check_image(image)
         if self.fill is not None:
             if hidden is not None:
-                self._check(hidden, "hidden", image.shape[0])
+                self._check_patches(hidden, "hidden", image.shape[0])
             image = self.fill(image, hidden)
         latents, loss = self.bottleneck(self.encoder(image))
         if self.training and not torch.jit.is_scripting():
@@ -112,12 +104,8 @@ class ConvolutionalAutoEncoder3D(DescribedNetwork):
         decoded = self.decoder(latents)
         if target is None:
             return decoded
-        self._check(target, "target", image.shape[0])
+        self._check_patches(target, "target", image.shape[0])
         return decoded.masked_fill(~tokens_to_voxels(target, self.patch_size), 0.0)
-
-    def _check(self, patches: torch.Tensor, name: str, batch: int) -> None:
-        if list(patches.shape) != [batch, self.grid[0], self.grid[1], self.grid[2]]:
-            raise ValueError(f"{name} of shape {list(patches.shape)}: expected ({batch}, *{self.grid}).")
 
     def auxiliary_loss(self) -> torch.Tensor | None:
         """Gives the bottleneck's loss of the last forward pass in training, once; else None."""

@@ -36,7 +36,6 @@ class OtherNetwork(UserError, ValueError):
 class DescribedNetwork(nn.Module):
     """The base of the networks: keeps the constructor's arguments, and refuses weights of a network built with others.
 
-
     Args:
         arguments: of the constructor, such as its ``locals()``; of a module its class counts.
 

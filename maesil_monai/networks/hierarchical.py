@@ -6,12 +6,12 @@ Shape suffixes: B batch, N all tokens, K visible, T wanted, E encoder width, D d
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
-from maesil_monai.networks.attention import Attention, FeedForward, SelfAttentionBlock
+from maesil_monai.networks.attention import Attention, Block, FeedForward, SelfAttentionBlock
 from maesil_monai.networks.decoders import Decoder
 from maesil_monai.networks.patches import gather_tokens
 
@@ -19,7 +19,7 @@ NUM_SELF_BLOCKS = 2
 NUM_STATE_BLOCKS = 3
 
 
-class HierarchicalBlock(nn.Module):
+class HierarchicalBlock(Block):
     """Pre-norm block: self-attention, attention to a hidden state of the encoder, feed-forward, each added to its input.
 
     As in the original, the hidden state is mapped to the decoder's width and then used as it is: it gets no norm and no further
@@ -30,14 +30,17 @@ class HierarchicalBlock(nn.Module):
         hidden_size: width D of the decoder.
         mlp_dim: width inside the feed-forward layer.
         num_heads: attention heads.
+        recomputed: see :class:`~maesil_monai.networks.attention.Block`.
 
     Example:
         >>> HierarchicalBlock(48, 24, 96, 4)(torch.zeros(2, 10, 24), torch.zeros(2, 5, 48)).shape
         torch.Size([2, 10, 24])
     """
 
-    def __init__(self, encoder_hidden_size: int, hidden_size: int, mlp_dim: int, num_heads: int) -> None:
-        super().__init__()
+    def __init__(
+        self, encoder_hidden_size: int, hidden_size: int, mlp_dim: int, num_heads: int, recomputed: bool = False
+    ) -> None:
+        super().__init__(recomputed)
         self.embed = nn.Linear(encoder_hidden_size, hidden_size)
         self.self_attention_norm = nn.LayerNorm(hidden_size)
         self.self_attention = Attention(hidden_size, num_heads)
@@ -65,39 +68,20 @@ class HierarchicalDecoder(Decoder):
     class token, at which its loss does not look; it is left out here, as in the other decoders. Its targets are normalised patch
     by patch; such an output is no picture and has no PSNR, so to be compared it is trained on voxels, as the others are.
 
-    Args: see :class:`Decoder`; ``num_layers`` is not used, for the design has five blocks.
+    Args:
+        num_layers: is not used, for the design has five blocks.
+        sizes: the other arguments of :class:`Decoder`.
 
     Source: Hi-End-MAE (doi 10.1016/j.media.2025.103770, arXiv 2502.08347).
     """
 
     block = SelfAttentionBlock
 
-    def __init__(
-        self,
-        grid: tuple[int, ...],
-        encoder_hidden_size: int,
-        hidden_size: int,
-        mlp_dim: int,
-        num_layers: int,
-        num_heads: int,
-        patch_voxels: int,
-        position: str = "sincos",
-        activation_checkpointing: bool = False,
-    ) -> None:
-        super().__init__(
-            grid,
-            encoder_hidden_size,
-            hidden_size,
-            mlp_dim,
-            NUM_SELF_BLOCKS,
-            num_heads,
-            patch_voxels,
-            position,
-            activation_checkpointing,
-        )
-        self.state_blocks = nn.ModuleList(
-            HierarchicalBlock(encoder_hidden_size, hidden_size, mlp_dim, num_heads) for _ in range(NUM_STATE_BLOCKS)
-        )
+    def __init__(self, num_layers: int, **sizes: Any) -> None:
+        super().__init__(num_layers=NUM_SELF_BLOCKS, **sizes)
+        of_block = ("encoder_hidden_size", "hidden_size", "mlp_dim", "num_heads", "recomputed")
+        blocks = (HierarchicalBlock(*(sizes[name] for name in of_block)) for _ in range(NUM_STATE_BLOCKS))
+        self.state_blocks = nn.ModuleList(blocks)
 
     @staticmethod
     def state_layers(num_layers: int) -> list[int]:
@@ -117,19 +101,9 @@ class HierarchicalDecoder(Decoder):
         states: list[torch.Tensor],
     ) -> torch.Tensor:
         """Decodes the wanted patches; see the docstring of ``decoders.py``."""
-        tokens_BND = self.full_sequence(encoded_BKE, visible_BK)
+        tokens_BND = self.full_sequence(self.embed(encoded_BKE), visible_BK)
         for block in self.blocks:
-            if torch.jit.is_scripting():
-                tokens_BND = block(tokens_BND)
-            elif self.activation_checkpointing and self.training:
-                tokens_BND = checkpoint(block, tokens_BND, use_reentrant=False)
-            else:
-                tokens_BND = block(tokens_BND)
+            tokens_BND = block(tokens_BND)
         for number, block in enumerate(self.state_blocks):
-            if torch.jit.is_scripting():
-                tokens_BND = block(tokens_BND, states[number])
-            elif self.activation_checkpointing and self.training:
-                tokens_BND = checkpoint(block, tokens_BND, states[number], use_reentrant=False)
-            else:
-                tokens_BND = block(tokens_BND, states[number])
+            tokens_BND = block(tokens_BND, states[number])
         return self.head(self.norm(gather_tokens(tokens_BND, wanted_BT)))

@@ -12,8 +12,8 @@ import torch
 from bundle_runs import CONFIGS, TRAINING, run, workflow
 
 from maesil_monai.data.volumes.source import VolumeSource
+from maesil_monai.networks.conv_head import ConvHead
 from maesil_monai.networks.decoders import CrossAttentionDecoder
-from maesil_monai.networks.heads import ConvHead
 from maesil_monai.networks.patches import ConvStemEmbedding
 from maesil_monai.training.settings import RunSettings
 
@@ -115,7 +115,7 @@ EFFECTS: dict[str, tuple[Callable[[Built], Any], Any]] = {
     "decoder": (lambda b: type(b.network.decoder), CrossAttentionDecoder),
     "patch_embedding": (lambda b: type(b.network.patch_embedding), ConvStemEmbedding),
     "head": (lambda b: type(b.network.conv_head), ConvHead),
-    "activation_checkpointing": (lambda b: b.network.encoder.activation_checkpointing, True),
+    "activation_checkpointing": (lambda b: b.network.encoder.blocks[0].recomputed, True),
     "resample_policy": (lambda b: b.step("train", "ResampleToCubed").resamplers[0].policy, "spacing"),
     "spacing_mm": (lambda b: b.source().spacing_mm, pytest.approx((20.0, 20.0, 20.0))),
     "cube_size": (lambda b: b.step("validate", "ResampleToCubed").resamplers[1].size, (64, 64, 64)),
