@@ -20,7 +20,10 @@ DESCRIPTION_KEY = "_extra_state"  # torch's name for what get_extra_state gives
 RECORD_KEY = "_training_record"  # what a weights file holds beside the description: long, and of no concern to a network
 NUM_BYTES = 4096
 FORMAT = 1
-CONVERT = "weights that do not say of which network they are: `maesil convert FILE NEW_FILE` adds it, from the settings.json of their run"
+CONVERT = (
+    "weights that do not say of which network they are: `maesil convert FILE NEW_FILE` adds it, from the settings.json of "
+    "their run"
+)
 # Arguments that change how a network computes, and not what.
 _FREE = ("activation_checkpointing",)
 # What tensors mean apart from their shapes: then they are of no use elsewhere, whatever else may differ.
