@@ -79,9 +79,8 @@ class BodyMaskd(MapTransform):
     Args:
         keys: the image, one key.
         body_key: where the mask goes.
-        threshold_hu: see :class:`BodyMask`.
-        opening_mm: see :class:`BodyMask`.
         allow_missing_keys: leaves data without the image as it is.
+        choices: arguments of :class:`BodyMask`.
 
     Raises:
         ValueError: see :class:`BodyMask`; also for more than one key.
@@ -91,18 +90,11 @@ class BodyMaskd(MapTransform):
         ['body', 'image']
     """
 
-    def __init__(
-        self,
-        keys: KeysCollection,
-        body_key: str = "body",
-        threshold_hu: float = -500.0,
-        opening_mm: float = 5.0,
-        allow_missing_keys: bool = False,
-    ) -> None:
+    def __init__(self, keys: KeysCollection, *, body_key: str = "body", allow_missing_keys: bool = False, **choices: Any) -> None:
         super().__init__(keys, allow_missing_keys)
         if len(self.keys) != 1:
             raise BadSetting(f"keys={self.keys}: expected one image, whose body goes to {body_key!r}.")
-        self.masker = BodyMask(threshold_hu, opening_mm)
+        self.masker = BodyMask(**choices)
         self.body_key = body_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:

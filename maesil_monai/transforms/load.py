@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Mapping
-from typing import Any
 
 import nibabel as nib
 import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.transforms import InvertibleTransform, MapTransform
+from monai.transforms import InvertibleTransform
 from monai.utils import MetaKeys, TraceKeys
 
 from maesil_monai.data.volumes.source import VolumeSource
 from maesil_monai.data.volumes.volume_cache import VolumeCache
 from maesil_monai.data.volumes.volume_files import open_volume
 from maesil_monai.errors import BadSetting
+from maesil_monai.transforms.each_key import EachKeyd
 
 
 class LoadVolume(InvertibleTransform):
@@ -101,14 +100,12 @@ class LoadVolume(InvertibleTransform):
         return self.push_transform(out, orig_size=source.shape, extra_info=extra_info)
 
 
-class LoadVolumed(MapTransform, InvertibleTransform):
+class LoadVolumed(EachKeyd):
     """Dictionary form of :class:`LoadVolume`; every key shares one cache.
 
     Args:
         keys: keys whose values are paths or sources.
-        lazy: see :class:`LoadVolume`.
-        cache_bytes: see :class:`LoadVolume`.
-        hounsfield: see :class:`LoadVolume`.
+        lazy, cache_bytes, hounsfield: see :class:`LoadVolume`.
         allow_missing_keys: skips keys that are not there.
 
     Example:
@@ -124,17 +121,4 @@ class LoadVolumed(MapTransform, InvertibleTransform):
         hounsfield: bool = True,
         allow_missing_keys: bool = False,
     ) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.loader = LoadVolume(lazy, cache_bytes, hounsfield)
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        out = dict(data)
-        for key in self.key_iterator(out):
-            out[key] = self.loader(out[key])
-        return out
-
-    def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        out = dict(data)
-        for key in self.key_iterator(out):
-            out[key] = self.loader.inverse(out[key])
-        return out
+        super().__init__(keys, LoadVolume(lazy, cache_bytes, hounsfield), allow_missing_keys)

@@ -154,16 +154,14 @@ def _share(body: Volume, box: Box) -> float:
 class RandSuperpatchCropd(Randomizable, MapTransform, MultiSampleTrait):
     """Dictionary form of :class:`RandSuperpatchCrop`: cuts every item at the same random places.
 
+    Each sample gets ``valid``: bool (1, gi, gj, gk), True for the patches of the first volume without padding.
+
     Args:
         keys: volumes of one shape, the image first.
-        superpatch_size: see :class:`RandSuperpatchCrop`.
-        patch_size: see :class:`RandSuperpatchCrop`.
-        num_samples: see :class:`RandSuperpatchCrop`.
-        position: see :class:`RandSuperpatchCrop`.
+        superpatch_size, patch_size: see :class:`RandSuperpatchCrop`.
         body_key: item that holds the body mask; it is left out of the samples. None: no mask.
-        min_body: see :class:`RandSuperpatchCrop`.
-        valid_key: where ``valid`` goes: bool (1, gi, gj, gk), True for the patches of the first volume without padding.
         allow_missing_keys: passes over volumes, and a body mask, that are not there.
+        choices: further arguments of :class:`RandSuperpatchCrop`.
 
     Raises:
         ValueError: see :class:`RandSuperpatchCrop`; also when called on volumes of different shapes.
@@ -181,17 +179,14 @@ class RandSuperpatchCropd(Randomizable, MapTransform, MultiSampleTrait):
         keys: KeysCollection,
         superpatch_size: int | Sequence[int],
         patch_size: int | Sequence[int],
-        num_samples: int = 1,
-        position: Position = "free",
+        *,
         body_key: str | None = "body",
-        min_body: float = 0.05,
-        valid_key: str = "valid",
         allow_missing_keys: bool = False,
+        **choices: Any,
     ) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
-        self.cropper = RandSuperpatchCrop(superpatch_size, patch_size, num_samples, position, min_body)
+        self.cropper = RandSuperpatchCrop(superpatch_size, patch_size, **choices)
         self.body_key = body_key
-        self.valid_key = valid_key
         if body_key in self.keys:
             raise BadSetting(f"body_key={body_key!r} is also one of keys={self.keys}: the body mask only guides the crop.")
 
@@ -223,6 +218,6 @@ class RandSuperpatchCropd(Randomizable, MapTransform, MultiSampleTrait):
             sample = deepcopy(others)
             sample.update({key: crop_box(data[key], box) for key in present})
             content = sample[present[0]].meta["content_box"]
-            sample[self.valid_key] = valid_patches(content, self.cropper.on_grid.token_grid, self.cropper.on_grid.patch_size)
+            sample["valid"] = valid_patches(content, self.cropper.on_grid.token_grid, self.cropper.on_grid.patch_size)
             samples.append(sample)
         return samples

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.transforms import InvertibleTransform, MapTransform
-from monai.utils import TraceKeys, convert_to_tensor, ensure_tuple_rep
+from monai.transforms import InvertibleTransform
+from monai.utils import TraceKeys, convert_to_tensor, ensure_tuple, ensure_tuple_rep
 
 from maesil_monai.data.volumes.admission import MAX_VOXELS
 from maesil_monai.data.volumes.resampled import ResampledSource, grid_affine, pad_value_of
@@ -20,6 +20,7 @@ from maesil_monai.data.volumes.source import VolumeSource
 from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Box, Triple, as_triple
 from maesil_monai.interpolation import ResampleMode, check_mode, dtype_of, resample, slices_of
+from maesil_monai.transforms.each_key import EachKeyd
 
 Policy = Literal["stretch", "spacing"]
 
@@ -47,8 +48,7 @@ class ResampleToCube(InvertibleTransform):
         size: for ``stretch``, voxels per axis of the result; one number for a cube.
         spacing_mm: for ``spacing``, distance of voxel centres; one number for all axes.
         superpatch_size: for ``spacing``, voxels per axis of a superpatch.
-        mode: ``linear`` (float32), ``mask`` (bool), ``nearest`` (labels).
-        pad_value: value of padded voxels; default -1024 HU for ``linear``, else 0 (False).
+        mode: ``linear`` (float32, padded with -1024 HU), ``mask`` (bool, padded with False), ``nearest`` (labels, padded with 0).
 
     Raises:
         ValueError: for an unknown policy or mode, a size that is not positive, or policy ``spacing`` without ``spacing_mm``.
@@ -68,7 +68,6 @@ class ResampleToCube(InvertibleTransform):
         spacing_mm: float | Sequence[float] | None = None,
         superpatch_size: int | Sequence[int] = 128,
         mode: ResampleMode = "linear",
-        pad_value: float | None = None,
     ) -> None:
         if policy not in ("stretch", "spacing"):
             raise BadSetting(f"policy={policy!r}: expected stretch or spacing.")
@@ -78,7 +77,6 @@ class ResampleToCube(InvertibleTransform):
         self.superpatch_size = as_triple(superpatch_size, "superpatch_size")
         self.spacing_mm = _spacing(spacing_mm) if policy == "spacing" else None
         self.mode: ResampleMode = mode
-        self.pad_value = pad_value_of(mode) if pad_value is None else pad_value
         if policy == "stretch" and math.prod(self.size) > MAX_VOXELS:
             raise BadSetting(f"size={self.size}: expected at most {MAX_VOXELS} voxels in all.")
 
@@ -135,9 +133,7 @@ class ResampleToCube(InvertibleTransform):
         if isinstance(volume, VolumeSource):
             _refuse_padded(volume.content_box, volume.shape, volume.name)
             grid = self.target_grid(volume.shape, volume.spacing_mm)
-            return ResampledSource(
-                volume, grid.shape, grid.scale, grid.offset, grid.content_box, mode=self.mode, pad_value=self.pad_value
-            )
+            return ResampledSource(volume, grid.shape, grid.scale, grid.offset, grid.content_box, self.mode)
         image = convert_to_tensor(volume, track_meta=True)
         shape = (image.shape[1], image.shape[2], image.shape[3])
         if "content_box" in image.meta:
@@ -182,24 +178,22 @@ class ResampleToCube(InvertibleTransform):
         start, stop = grid.content_box
         size = (stop[0] - start[0], stop[1] - start[1], stop[2] - start[2])
         offset = [o + s * a for o, s, a in zip(grid.offset, grid.scale, start, strict=True)]
-        out = torch.full((voxels.shape[0], *grid.shape), self.pad_value, dtype=dtype_of(self.mode, voxels), device=voxels.device)
+        pad_value, dtype = pad_value_of(self.mode), dtype_of(self.mode, voxels)
+        out = torch.full((voxels.shape[0], *grid.shape), pad_value, dtype=dtype, device=voxels.device)
         i, j, k = slices_of(grid.content_box)
         resample(voxels, size, grid.scale, offset, self.mode, out=out[:, i, j, k])
         return MetaTensor(out)
 
 
-class ResampleToCubed(MapTransform, InvertibleTransform):
+class ResampleToCubed(EachKeyd):
     """Dictionary form of :class:`ResampleToCube`.
 
     Args:
         keys: keys whose values are sources or MetaTensors.
         policy: see :class:`ResampleToCube`.
-        size: see :class:`ResampleToCube`.
-        spacing_mm: see :class:`ResampleToCube`.
-        superpatch_size: see :class:`ResampleToCube`.
-        mode: one for all keys or one per key; see :class:`ResampleToCube`.
-        pad_value: one for all keys or one per key; see :class:`ResampleToCube`.
+        mode: one for all keys or one per key.
         allow_missing_keys: skips keys that are not there.
+        choices: ``size``, ``spacing_mm`` and ``superpatch_size``.
 
     Example:
         >>> cube = ResampleToCubed(keys=("image", "body"), size=8, mode=("linear", "mask"))
@@ -211,32 +205,13 @@ class ResampleToCubed(MapTransform, InvertibleTransform):
         self,
         keys: KeysCollection,
         policy: Policy = "stretch",
-        size: int | Sequence[int] = 512,
-        spacing_mm: float | Sequence[float] | None = None,
-        superpatch_size: int | Sequence[int] = 128,
+        *,
         mode: ResampleMode | Sequence[ResampleMode] = "linear",
-        pad_value: float | Sequence[float | None] | None = None,
         allow_missing_keys: bool = False,
+        **choices: Any,
     ) -> None:
-        super().__init__(keys, allow_missing_keys)
-        modes = ensure_tuple_rep(mode, len(self.keys))
-        pad_values = ensure_tuple_rep(pad_value, len(self.keys))
-        self.resamplers = [
-            ResampleToCube(policy, size, spacing_mm, superpatch_size, m, value)
-            for m, value in zip(modes, pad_values, strict=True)
-        ]
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        out = dict(data)
-        for key, resampler in self.key_iterator(out, self.resamplers):
-            out[key] = resampler(out[key])
-        return out
-
-    def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        out = dict(data)
-        for key, resampler in self.key_iterator(out, self.resamplers):
-            out[key] = resampler.inverse(out[key])
-        return out
+        modes = ensure_tuple_rep(mode, len(ensure_tuple(keys)))
+        super().__init__(keys, [ResampleToCube(policy, mode=one, **choices) for one in modes], allow_missing_keys)
 
 
 def _spacing(value: float | Sequence[float] | None) -> tuple[float, float, float]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from monai.config import KeysCollection, NdarrayOrTensor
 from monai.data import MetaTensor, get_track_meta
-from monai.transforms import InvertibleTransform, MapTransform
+from monai.transforms import InvertibleTransform
 from monai.utils import TraceKeys, convert_to_dst_type, convert_to_tensor
 
 from maesil_monai.geometry import as_triple, grid_of, patchify, unpatchify
 from maesil_monai.transforms.crop import volume_shape
+from maesil_monai.transforms.each_key import EachKeyd
 
 _NAMES = ("the volume's shape", "superpatch_size")
 
@@ -86,7 +86,7 @@ class SuperpatchSplit(InvertibleTransform):
         return convert_to_dst_type(values, dst=data, dtype=data.dtype)[0]
 
 
-class SuperpatchSplitd(MapTransform, InvertibleTransform):
+class SuperpatchSplitd(EachKeyd):
     """Dictionary form of :class:`SuperpatchSplit`.
 
     Args:
@@ -103,19 +103,4 @@ class SuperpatchSplitd(MapTransform, InvertibleTransform):
     """
 
     def __init__(self, keys: KeysCollection, superpatch_size: int | Sequence[int], allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.split = SuperpatchSplit(superpatch_size)
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Cuts the volumes; the other items stay."""
-        d = dict(data)
-        for key in self.key_iterator(d):
-            d[key] = self.split(d[key])
-        return d
-
-    def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Puts the volumes together."""
-        d = dict(data)
-        for key in self.key_iterator(d):
-            d[key] = self.split.inverse(d[key])
-        return d
+        super().__init__(keys, SuperpatchSplit(superpatch_size), allow_missing_keys)

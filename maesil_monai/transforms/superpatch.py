@@ -81,13 +81,13 @@ class SuperpatchCrop(Transform):
 class SuperpatchCropd(MapTransform):
     """Dictionary form of :class:`SuperpatchCrop`: cuts the same superpatch out of every item.
 
+    Adds ``valid``: bool (1, gi, gj, gk), True for the patches of the first volume without padding; and ``start``: int64 (3,),
+    the superpatch's first voxel in the volume.
+
     Args:
         keys: volumes of one shape, the image first.
-        superpatch_size: see :class:`SuperpatchCrop`.
-        patch_size: see :class:`SuperpatchCrop`.
+        superpatch_size, patch_size: see :class:`SuperpatchCrop`.
         index_key: item that holds the superpatch's running number.
-        valid_key: where ``valid`` goes: bool (1, gi, gj, gk), True for the patches of the first volume without padding.
-        start_key: where the superpatch's first voxel in the volume goes: int64 (3,).
         allow_missing_keys: passes over volumes that are not there.
 
     Raises:
@@ -107,15 +107,11 @@ class SuperpatchCropd(MapTransform):
         superpatch_size: int | Sequence[int],
         patch_size: int | Sequence[int],
         index_key: str = "superpatch",
-        valid_key: str = "valid",
-        start_key: str = "start",
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.cropper = SuperpatchCrop(superpatch_size, patch_size)
         self.index_key = index_key
-        self.valid_key = valid_key
-        self.start_key = start_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Cuts the superpatch out of the volumes; the other items stay."""
@@ -130,6 +126,6 @@ class SuperpatchCropd(MapTransform):
         for key in present:
             d[key] = crop_box(d[key], box)
         content = d[present[0]].meta["content_box"]
-        d[self.valid_key] = valid_patches(content, self.cropper.token_grid, self.cropper.patch_size)
-        d[self.start_key] = torch.tensor(box[0], dtype=torch.int64)
+        d["valid"] = valid_patches(content, self.cropper.token_grid, self.cropper.patch_size)
+        d["start"] = torch.tensor(box[0], dtype=torch.int64)
         return d

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from monai.config import KeysCollection, NdarrayOrTensor
 from monai.data import MetaTensor, get_track_meta
-from monai.transforms import InvertibleTransform, MapTransform
+from monai.transforms import InvertibleTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 
 from maesil_monai.errors import BadSetting
+from maesil_monai.transforms.each_key import EachKeyd
 
 
 class WindowHU(InvertibleTransform):
@@ -96,13 +96,12 @@ class WindowHU(InvertibleTransform):
         return convert_to_dst_type(values, dst=data, dtype=torch.float32)[0]
 
 
-class WindowHUd(MapTransform, InvertibleTransform):
+class WindowHUd(EachKeyd):
     """Dictionary form of :class:`WindowHU`.
 
     Args:
         keys: items to window.
-        window_hu: see :class:`WindowHU`.
-        clip: see :class:`WindowHU`.
+        window_hu, clip: see :class:`WindowHU`.
         allow_missing_keys: passes over items that are not there.
 
     Raises:
@@ -120,19 +119,4 @@ class WindowHUd(MapTransform, InvertibleTransform):
         clip: bool = True,
         allow_missing_keys: bool = False,
     ) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.window = WindowHU(window_hu, clip)
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Windows the items; the others stay."""
-        d = dict(data)
-        for key in self.key_iterator(d):
-            d[key] = self.window(d[key])
-        return d
-
-    def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Maps the items back to HU."""
-        d = dict(data)
-        for key in self.key_iterator(d):
-            d[key] = self.window.inverse(d[key])
-        return d
+        super().__init__(keys, WindowHU(window_hu, clip), allow_missing_keys)

@@ -21,7 +21,7 @@ from maesil_monai.interpolation import (
 
 
 def pad_value_of(mode: ResampleMode) -> float:
-    """Gives the default value of padded voxels: -1024 HU for images, 0 (False) for masks and labels."""
+    """Gives the value of padded voxels: -1024 HU (air outside the field of view) for images, 0 (False) for masks and labels."""
     return -1024.0 if mode == "linear" else 0.0
 
 
@@ -42,7 +42,6 @@ class ResampledSource(VolumeSource):
         offset: source coordinate (voxels) of target voxel 0, per axis; negative where padding comes first.
         content_box: target voxels that show the source; all others are padding.
         mode: ``linear`` (float32 out), ``mask`` (bool out: linear, then at least one half) or ``nearest`` (dtype stays).
-        pad_value: value of padded voxels; default -1024 HU (air outside the field of view) for ``linear``, else 0 or False.
 
     Raises:
         ValueError: for an unknown mode, or a content box outside the shape.
@@ -64,7 +63,6 @@ class ResampledSource(VolumeSource):
         offset: tuple[float, float, float],
         content_box: Box,
         mode: ResampleMode = "linear",
-        pad_value: float | None = None,
     ) -> None:
         check_mode(mode)
         if any(not 0 <= a < b <= n for a, b, n in zip(*content_box, shape, strict=True)):
@@ -74,7 +72,6 @@ class ResampledSource(VolumeSource):
         self.scale = scale
         self.offset = offset
         self.mode: ResampleMode = mode
-        self.pad_value = pad_value_of(mode) if pad_value is None else pad_value
         self._content_box = content_box
 
     @property
@@ -90,12 +87,12 @@ class ResampledSource(VolumeSource):
         content = self._content_in(box)
         if content is None:
             below = self.source.read(((0, 0, 0), (1, 1, 1)))
-            return torch.full((1, *size), self.pad_value, dtype=dtype_of(self.mode, below))
+            return torch.full((1, *size), pad_value_of(self.mode), dtype=dtype_of(self.mode, below))
         matrices = axis_matrices(self.source.shape, content, self.scale, self.offset)
         inside = apply_axis_matrices(self.source.read(input_box(matrices)), matrices, self.mode)
         if content == box:
             return inside
-        padded = torch.full((1, *size), self.pad_value, dtype=inside.dtype)
+        padded = torch.full((1, *size), pad_value_of(self.mode), dtype=inside.dtype)
         i, j, k = (slice(s.start - a, s.stop - a) for s, a in zip(slices_of(content), box[0], strict=True))
         padded[:, i, j, k] = inside
         return padded
