@@ -15,7 +15,7 @@ import torch
 from monai.data import DataLoader, Dataset
 from monai.transforms import Compose
 
-from maesil_monai.data.prepare.collections.candidate import Candidate
+from maesil_monai.data.prepare.collections.listing import Candidate
 from maesil_monai.data.prepare.plan import Job
 from maesil_monai.data.prepare.work import prepare_scan
 from maesil_monai.data.volumes.admission import AdmissionRules

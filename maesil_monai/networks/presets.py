@@ -12,7 +12,7 @@ from maesil_monai.networks.slice_mae import SliceMaskedAutoEncoder
 
 def _sizes(encoder: tuple[int, int, int], decoder: tuple[int, int, int]) -> dict[str, int]:
     """Gives the arguments for width, layers and heads of an encoder and a decoder; all are four times as wide inside."""
-    sizes = {}
+    sizes: dict[str, int] = {}
     for part, (hidden_size, num_layers, num_heads) in (("", encoder), ("decoder_", decoder)):
         sizes |= {f"{part}hidden_size": hidden_size, f"{part}mlp_dim": 4 * hidden_size}
         sizes |= {f"{part}num_layers": num_layers, f"{part}num_heads": num_heads}

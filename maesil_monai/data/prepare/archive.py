@@ -6,17 +6,18 @@ import errno
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
 from maesil_monai.data.prepare.collections import Listing, btcv, folder_tree, lidc, totalsegmentator
-from maesil_monai.data.prepare.datalist import refuse_twins, write_datalist
+from maesil_monai.data.prepare.datalist import datalist_of, refuse_twins
 from maesil_monai.data.prepare.estimate import Estimate, estimate
 from maesil_monai.data.prepare.headers import header_refusals
 from maesil_monai.data.prepare.options import PrepareOptions
@@ -29,7 +30,7 @@ from maesil_monai.data.prepare.pseudonyms import (
     read_or_make_key,
     write_private,
 )
-from maesil_monai.data.prepare.report import REPORT_HTML, all_refusals, report_of, write_report
+from maesil_monai.data.prepare.report import REPORT_HTML, REPORT_JSON, all_refusals, report_of
 from maesil_monai.data.prepare.report_page import Picture, report_page
 from maesil_monai.data.prepare.store_folder import (
     check_free_space,
@@ -40,6 +41,7 @@ from maesil_monai.data.prepare.store_folder import (
     stored_entries,
 )
 from maesil_monai.data.prepare.work import Outcome, prepare_scan
+from maesil_monai.data.samples.catalog import DATALIST_NAME
 from maesil_monai.data.store import StoreSource
 from maesil_monai.errors import BadSetting
 from maesil_monai.reports.slices import thumbnail
@@ -105,12 +107,12 @@ def prepare(options: PrepareOptions) -> Prepared:
         make_store(store)
         add_to_map(private, {job.entry: _identity(job) for job in plan.jobs})
         outcomes = refuse_twins(_work(plan.jobs, names.source_salt(), options))
-        write_datalist(store, outcomes)
+        _write_json(store / DATALIST_NAME, datalist_of(outcomes))
         listed = [outcome.job.entry for outcome in outcomes if outcome.facts is not None]
         num_pruned = prune(store, listed) if options.prune else 0
         vanished = sorted(set(stored_entries(store)) - {job.entry for job in plan.jobs})
         report = report_of(plan, outcomes, vanished)
-        write_report(store, report)
+        _write_json(store / REPORT_JSON, report)
         pictures = _pictures(store, listed) if options.thumbnails == "report" else []
         write_whole(store / REPORT_HTML, report_page(report, pictures))
         refusals = all_refusals(plan, outcomes)
@@ -189,6 +191,10 @@ def _write_details(private: Path, outcomes: Sequence[Outcome], refusals: Sequenc
         "notes": {outcome.job.entry: list(outcome.notes) for outcome in outcomes if outcome.notes},
     }
     write_private(private / DETAILS_NAME, json.dumps(details, indent=1) + "\n")
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    write_whole(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def _exit_code(plan: Plan, refusals: Sequence[Refusal], options: PrepareOptions) -> int:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from maesil_monai.data.prepare.plan import Job, Refusal
 from maesil_monai.data.prepare.splits import SPLITS
 from maesil_monai.data.prepare.work import Outcome
-from maesil_monai.whole_files import write_whole
+from maesil_monai.data.volumes.bad_volume import BadVolume
 
-DATALIST_NAME = "datalist.json"
 # Where an entry keeps its label, as a path that opens the label alone.
 LABEL_IN_ENTRY = "labels/label"
 
@@ -67,16 +64,9 @@ def refuse_twins(outcomes: Sequence[Outcome]) -> list[Outcome]:
     for outcome in sorted(outcomes, key=lambda outcome: outcome.job.entry):
         job = outcome.job
         if outcome.facts is not None and (other := first.setdefault(outcome.facts["sha256"], job)) is not job:
+            found = f"the same voxels as {other.candidate.files[0]}"
             cure = "Remove one of the two, or say that they are of one patient."
-            message = (
-                f"{job.candidate.files[0]}: the same voxels as {other.candidate.files[0]}; expected each scan once. "
-                f"{cure} [DUPLICATE_SCAN]"
-            )
-            outcome = Outcome(job, refusal=Refusal(job.dataset, job.case_id, "DUPLICATE_SCAN", cure, message))
+            error = BadVolume("DUPLICATE_SCAN", job.candidate.files[0], found, "each scan once", cure)
+            outcome = Outcome(job, refusal=Refusal(job.dataset, job.case_id, error.code, cure, str(error)))
         judged.append(outcome)
     return judged
-
-
-def write_datalist(store: Path, outcomes: Iterable[Outcome]) -> None:
-    """Writes ``datalist.json``."""
-    write_whole(store / DATALIST_NAME, json.dumps(datalist_of(outcomes), indent=1, allow_nan=False) + "\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from maesil_monai.data.prepare.plan import Job
 
@@ -43,11 +44,11 @@ def estimate(jobs: Iterable[Job]) -> Estimate:
         size = _size(job.candidate.files)
         num_bytes += size * _GROWTH[is_compressed] + _ENTRY_BYTES
         seconds += _SCAN_SECONDS + size / _BYTES_PER_SECOND[is_compressed]
-        labels = _size(tuple(file for _, file in job.candidate.label_files))
+        labels = _size(file for _, file in job.candidate.labels)
         num_bytes += labels * _LABEL_GROWTH
         seconds += labels / _BYTES_PER_SECOND[is_compressed]
     return Estimate(int(num_bytes), seconds)
 
 
-def _size(files: Iterable) -> int:
+def _size(files: Iterable[Path]) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())

@@ -28,7 +28,7 @@ def header_refusals(jobs: Sequence[Job]) -> list[Refusal]:
     refusals = []
     for job in tqdm(jobs, desc="headers", unit="scan", disable=None):
         try:
-            for file in (*job.candidate.files, *(file for _, file in job.candidate.label_files)):
+            for file in job.candidate.all_files:
                 check_file(file, job.rules)
             _check_header(job.candidate.files[0], job)
         except BadVolume as error:

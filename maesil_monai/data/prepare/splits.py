@@ -7,7 +7,7 @@ import hmac
 import math
 from collections.abc import Iterable
 
-from maesil_monai.data.prepare.collections.candidate import Candidate, Split
+from maesil_monai.data.prepare.collections.listing import Candidate, Split
 from maesil_monai.data.volumes.bad_volume import BadVolume
 from maesil_monai.errors import BadSetting
 
@@ -67,13 +67,9 @@ def assign_splits(
             continue
         other = official.setdefault(candidate.patient_id, candidate)
         if other.split != candidate.split:
-            raise BadVolume(
-                "LEAKAGE",
-                candidate.files[0],
-                f"{candidate.split}, while {other.files[0]} of the same patient is {other.split}",
-                "all scans of a patient on one side",
-                "Correct the split or the patient in the table of cases.",
-            )
+            found = f"{candidate.split}, while {other.files[0]} of the same patient is {other.split}"
+            cure = "Correct the split or the patient in the table of cases."
+            raise BadVolume("LEAKAGE", candidate.files[0], found, "all scans of a patient on one side", cure)
     return {
         patient: (official[patient].split if patient in official else None) or drawn_split(patient, seed, val_share, test_share)
         for patient in patients

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from maesil_monai.data.prepare.collections.candidate import Candidate
+from maesil_monai.data.prepare.collections.listing import Candidate
 from maesil_monai.data.prepare.label_volume import read_label
 from maesil_monai.data.prepare.plan import Job, Refusal, source_key
 from maesil_monai.data.prepare.scan_facts import hu_histogram, voxel_sha256, whole_hu
@@ -129,6 +129,6 @@ def _facts_of(path: Path) -> dict[str, Any] | None:
 
 
 def _names_of(candidate: Candidate) -> Iterator[str]:
-    for file in (*candidate.files, *(file for _, file in candidate.label_files)):
+    for file in candidate.all_files:
         yield from (str(file), file.name, file.parent.name)
     yield from (name for name in (candidate.case_id, candidate.patient_id, candidate.study_id) if name)

@@ -58,6 +58,21 @@ class AdmissionRules:
 DEFAULT_RULES = AdmissionRules()
 
 
+def check_folder(path: str | os.PathLike[str], expected: str) -> Path:
+    """Checks that a folder is there, and gives its path; ``expected`` says in messages what it should hold.
+
+    Raises:
+        MissingVolume: MISSING, if nothing is there.
+        BadVolume: NOT_A_FOLDER.
+    """
+    folder = Path(path)
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise BadVolume("NOT_A_FOLDER", folder, "a file", expected, "Name the folder that holds it.")
+    raise MissingVolume("MISSING", folder, "no such folder", expected, "Check the path.")
+
+
 def check_file(path: str | os.PathLike[str], rules: AdmissionRules = DEFAULT_RULES) -> int:
     """Checks that a path leads to a regular file with something in it that this user may read.
 
@@ -125,13 +140,8 @@ def check_dims(path: str | os.PathLike[str], dims: Sequence[int], rules: Admissi
             "TOO_FEW_SLICES", path, f"shape {sizes}", f"at least {rules.min_slices} voxels on each axis", "Leave this scan out."
         )
     if sizes[0] * sizes[1] * sizes[2] > rules.max_voxels:
-        raise BadVolume(
-            "TOO_LARGE",
-            path,
-            f"shape {sizes}",
-            f"at most {rules.max_voxels} voxels",
-            "The header is damaged, or crop the volume.",
-        )
+        expected, cure = f"at most {rules.max_voxels} voxels", "The header is damaged, or crop the volume."
+        raise BadVolume("TOO_LARGE", path, f"shape {sizes}", expected, cure)
     return sizes[0], sizes[1], sizes[2]
 
 
@@ -144,13 +154,8 @@ def check_spacing(path: str | os.PathLike[str], spacing_mm: Sequence[float]) -> 
     low, high = SPACING_RANGE_MM
     if not all(low <= abs(float(s)) <= high for s in spacing_mm):
         found = ", ".join(f"{float(s):g}" for s in spacing_mm)
-        raise BadVolume(
-            "BAD_SPACING",
-            path,
-            f"voxel size {found} mm",
-            f"{low} to {high} mm on each axis",
-            "Repair the header; the unit must be mm.",
-        )
+        expected, cure = f"{low} to {high} mm on each axis", "Repair the header; the unit must be mm."
+        raise BadVolume("BAD_SPACING", path, f"voxel size {found} mm", expected, cure)
 
 
 def check_affine(path: str | os.PathLike[str], affine: np.ndarray) -> np.ndarray:
@@ -177,12 +182,7 @@ def check_affine(path: str | os.PathLike[str], affine: np.ndarray) -> np.ndarray
     if not fault and np.abs(matrix[:3, 3]).max() > MAX_ORIGIN_MM:
         fault = f"more than {MAX_ORIGIN_MM:g} mm away"
     if fault:
-        raise BadVolume(
-            "BAD_AFFINE",
-            path,
-            f"affine {matrix.tolist()}, which is {fault}",
-            "an invertible voxel-to-world matrix",
-            "Repair the header's sform or qform.",
-        )
+        found, expected = f"affine {matrix.tolist()}, which is {fault}", "an invertible voxel-to-world matrix"
+        raise BadVolume("BAD_AFFINE", path, found, expected, "Repair the header's sform or qform.")
     check_spacing(path, norms.tolist())
     return matrix

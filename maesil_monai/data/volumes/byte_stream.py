@@ -10,6 +10,7 @@ from isal import isal_zlib
 
 from maesil_monai.data.volumes.bad_volume import BadVolume
 
+COPY_AGAIN = "Copy the file again from its origin."
 GZIP_MAGIC = b"\x1f\x8b"
 # Deflate cannot expand more than this: a header that claims more than the file can hold is refused before memory is asked for.
 GZIP_MAX_RATIO = 1032
@@ -50,13 +51,8 @@ def _inflate(path: str | os.PathLike[str], pieces: Iterator[bytes]) -> Iterator[
             try:
                 chunk = member.decompress(pending, _OUT_BYTES)
             except _ISAL_ERROR as error:
-                raise BadVolume(
-                    "GZIP_DAMAGED",
-                    path,
-                    f"a damaged gzip stream ({error})",
-                    "an intact one",
-                    "Copy the file again from its origin.",
-                ) from error
+                found = f"a damaged gzip stream ({error})"
+                raise BadVolume("GZIP_DAMAGED", path, found, "an intact one", COPY_AGAIN) from error
             if chunk:
                 yield chunk
             pending = member.unconsumed_tail
@@ -64,14 +60,10 @@ def _inflate(path: str | os.PathLike[str], pieces: Iterator[bytes]) -> Iterator[
                 pending = next(pieces, b"")
                 # Without a chunk nothing is left inside the decompressor either.
                 if not (pending or chunk):
-                    raise BadVolume(
-                        "TRUNCATED", path, "a gzip stream that breaks off", "its end", "Copy the file again from its origin."
-                    )
+                    raise BadVolume("TRUNCATED", path, "a gzip stream that breaks off", "its end", COPY_AGAIN)
         # Another member may follow, or zeros up to a block boundary.
         pending = member.unused_data.lstrip(b"\0")
         while not pending and (piece := next(pieces, b"")):
             pending = piece.lstrip(b"\0")
         if not pending.startswith(GZIP_MAGIC[: len(pending)]):
-            raise BadVolume(
-                "GZIP_DAMAGED", path, "bytes behind the gzip stream", "its end", "Copy the file again from its origin."
-            )
+            raise BadVolume("GZIP_DAMAGED", path, "bytes behind the gzip stream", "its end", COPY_AGAIN)

@@ -62,13 +62,11 @@ def read_itk(path: str | os.PathLike[str], hounsfield: bool = True, rules: Admis
     try:
         image = itk.imread(os.fspath(path))
     except RuntimeError as error:
-        raise BadVolume(
-            "UNREADABLE_VOXELS",
-            path,
+        found, cure = (
             "voxels that are missing, too few or damaged",
-            "those that the header describes",
             "Copy the file again, and for .mhd the file of voxels beside it.",
-        ) from error
+        )
+        raise BadVolume("UNREADABLE_VOXELS", path, found, "those that the header describes", cure) from error
     # ITK's arrays run z, y, x.
     raw = itk.array_from_image(image).reshape(shape[::-1]).transpose(2, 1, 0)
     del image  # which array_from_image copied
@@ -91,13 +89,8 @@ def _check_voxel_file(path: str | os.PathLike[str], rules: AdmissionRules) -> No
     try:
         check_file(Path(path).parent / name, rules)
     except BadVolume as error:
-        raise BadVolume(
-            "UNREADABLE_VOXELS",
-            path,
-            f"voxels in {name!r}: {error.found}",
-            "those that the header describes",
-            "Copy that file too.",
-        ) from error
+        found, expected = f"voxels in {name!r}: {error.found}", "those that the header describes"
+        raise BadVolume("UNREADABLE_VOXELS", path, found, expected, "Copy that file too.") from error
 
 
 def _read_header(itk: Any, path: str | os.PathLike[str]) -> Any:

@@ -7,9 +7,9 @@ from collections.abc import Collection
 import numpy as np
 
 from maesil_monai.data.volumes.bad_volume import BadVolume
+from maesil_monai.data.volumes.scan_geometry import MAX_CORNER_DISTANCE_MM, corner_distance_mm
 from maesil_monai.data.volumes.source import ArraySource, VolumeSource
 
-MAX_CORNER_DISTANCE_MM = 1.0
 _NUM_SHOWN = 10
 
 
@@ -40,16 +40,10 @@ def check_label(image: VolumeSource, label: ArraySource, known_ids: Collection[i
     if label.shape != image.shape:
         found, expected = f"shape {label.shape}", f"that of its scan, {image.shape}"
         raise BadVolume("LABEL_SHAPE", label.name, found, expected, "Resample the label onto its scan.")
-    corners = np.array([[*np.multiply(corner, np.subtract(image.shape, 1)), 1.0] for corner in np.ndindex(2, 2, 2)])
-    distance = float(np.linalg.norm(corners @ (label.affine - image.affine).T, axis=1).max())
+    distance = corner_distance_mm(image.shape, label.affine, image.affine)
     if distance > MAX_CORNER_DISTANCE_MM:
-        raise BadVolume(
-            "LABEL_PLACE",
-            label.name,
-            f"a corner {distance:.1f} mm from its scan's",
-            f"at most {MAX_CORNER_DISTANCE_MM:g} mm",
-            "Resample the label onto its scan.",
-        )
+        found, expected = f"a corner {distance:.1f} mm from its scan's", f"at most {MAX_CORNER_DISTANCE_MM:g} mm"
+        raise BadVolume("LABEL_PLACE", label.name, found, expected, "Resample the label onto its scan.")
     # Reading made whole numbers int16; what is float32 holds fractions, or ids beyond int16.
     values = _values(label.array)
     fractions = values[values != np.rint(values)] if values.dtype.kind == "f" else values[:0]

@@ -102,13 +102,9 @@ def _voxel_dtype(path: str | os.PathLike[str], header: nib.Nifti1Header) -> np.d
     if dtype.kind == "c":
         raise BadVolume("COMPLEX", path, "complex numbers", "one real number per voxel", "Export the reconstructed CT.")
     if dtype.kind not in "iuf" or int(header["bitpix"]) != dtype.itemsize * 8:
-        raise BadVolume(
-            "BAD_DATATYPE",
-            path,
-            f"datatype code {code} with {int(header['bitpix'])} bits per voxel",
-            "an integer or float type and its own number of bits",
-            "Export the volume again.",
-        )
+        found = f"datatype code {code} with {int(header['bitpix'])} bits per voxel"
+        expected = "an integer or float type and its own number of bits"
+        raise BadVolume("BAD_DATATYPE", path, found, expected, "Export the volume again.")
     return dtype.newbyteorder(header.endianness)
 
 

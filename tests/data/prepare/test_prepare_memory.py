@@ -8,7 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from maesil_monai.data.prepare.collections.candidate import Candidate
+from maesil_monai.data.prepare.collections.listing import Candidate
 from maesil_monai.data.prepare.plan import Job
 from maesil_monai.data.prepare.work import prepare_scan
 from maesil_monai.data.volumes.admission import AdmissionRules

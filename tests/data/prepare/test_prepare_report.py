@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from maesil_monai.data.prepare.collections.candidate import Candidate, Listing, Split
+from maesil_monai.data.prepare.collections.listing import Candidate, Listing, Split
 from maesil_monai.data.prepare.plan import Plan, Refusal, make_plan
 from maesil_monai.data.prepare.pseudonyms import Pseudonyms
 from maesil_monai.data.prepare.report import report_of
