@@ -63,8 +63,7 @@ def window_starts(volume_shape: Sequence[int], superpatch_size: Triple, shift: T
     A window that would stick out of the volume by less than half of its size is moved back into it, others are left out.
 
     Args:
-        volume_shape: voxels per axis, multiples of ``superpatch_size``.
-        superpatch_size: voxels of a window.
+        volume_shape, superpatch_size: voxels of the volume and of a window, which tiles it.
         shift: voxels per axis, from 0 to below ``superpatch_size``.
 
     Example:

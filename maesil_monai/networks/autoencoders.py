@@ -32,8 +32,7 @@ class ConvolutionalAutoEncoder3D(SuperpatchNetwork):
     Args:
         bottleneck: what lies in the middle; see :mod:`maesil_monai.networks.bottlenecks`.
         in_channels: channels of the image.
-        img_size: voxels of a superpatch, one number or three.
-        patch_size: voxels of a patch of ``hidden`` and ``target``, one number or three; must divide ``img_size``.
+        img_size, patch_size: voxels of a superpatch and of a patch of ``hidden`` and ``target``, one number or three.
         channels: of the trunk, after each halving; the latents' stride 2 ** len(channels) must divide ``img_size``.
         latent_channels: values at each latent position.
         num_res_units: residual units at each resolution.
@@ -144,8 +143,7 @@ def build_autoencoder(
     Args:
         kind: ``ae``, ``vae`` or ``vqvae``.
         preset: width of the trunk, ``tiny``, ``small`` or ``base``.
-        img_size: voxels of a superpatch, one number or three.
-        patch_size: voxels of a patch, one number or three.
+        img_size, patch_size: voxels of a superpatch and of a patch, one number or three.
         voxels_per_latent: size of the bottleneck, as voxels for each latent value: 8, 64 or 512 (stride 4, 8 or 16).
         masked: hides the ``hidden`` voxels from the network; else it sees the whole image, as the paper's baselines do.
         options: of the bottleneck, arguments of :class:`GaussianBottleneck` (``kl_weight``, ``warmup_steps``) or

@@ -40,8 +40,7 @@ class MaskedAutoEncoder3D(SuperpatchNetwork):
 
     Args:
         in_channels: channels of the image.
-        img_size: voxels of a superpatch, one number or three.
-        patch_size: voxels of a patch, one number or three; must divide ``img_size``.
+        img_size, patch_size: voxels of a superpatch and of a patch, which tiles it, one number or three.
         hidden_size, mlp_dim, num_layers, num_heads: the encoder (the paper: 768, 3072, 12, 12).
         decoder: ``self_attention`` (the paper), ``cross_attention`` or ``hierarchical`` (Hi-End-MAE).
         decoder_hidden_size, decoder_mlp_dim, decoder_num_layers, decoder_num_heads: the decoder; the hierarchical one always

@@ -42,8 +42,7 @@ def build_network(
 
     Args:
         preset: ``tiny``, ``small``, ``base`` or ``hi_end_mae``.
-        img_size: voxels of a superpatch, one number or three.
-        patch_size: voxels of a patch, one number or three.
+        img_size, patch_size: voxels of a superpatch and of a patch, one number or three.
         decoder: ``self_attention`` (the paper's), ``cross_attention`` or ``hierarchical``.
         overrides: any other argument of :class:`MaskedAutoEncoder3D`.
 
@@ -67,9 +66,7 @@ def build_slice_network(
     """Builds a slice-wise masked autoencoder with the widths and depths that :func:`build_network` has for a preset.
 
     Args:
-        preset: as for :func:`build_network`.
-        img_size: voxels of a superpatch, one number or three.
-        patch_size: voxels of a patch, one number or three.
+        preset, img_size, patch_size: as for :func:`build_network`.
         overrides: any other argument of :class:`SliceMaskedAutoEncoder`.
 
     Raises:

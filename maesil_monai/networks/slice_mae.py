@@ -64,8 +64,7 @@ class SliceMaskedAutoEncoder(SuperpatchNetwork):
 
     Args:
         in_channels: channels of the image.
-        img_size: voxels of a superpatch, one number or three.
-        patch_size: voxels of a patch of the masks, one number or three; must divide ``img_size``.
+        img_size, patch_size: voxels of a superpatch and of a patch of the masks, which tiles it, one number or three.
         hidden_size, mlp_dim, num_layers, num_heads: the encoder (ViT-B: 768, 3072, 12, 12).
         decoder_hidden_size, decoder_mlp_dim, decoder_num_layers, decoder_num_heads: the decoder.
         position: ``sincos`` (fixed, 2D), ``sincos_mae`` or ``learned``, see :class:`PositionEncoding`.

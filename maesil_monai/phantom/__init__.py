@@ -1,4 +1,7 @@
-"""CT-like scans drawn from a seed, for those who have no CT at hand yet and for tests."""
+"""CT-like scans drawn from a seed, for those who have no CT at hand yet and for tests.
+
+What is random is drawn from an argument ``rng`` and from nothing else.
+"""
 
 from maesil_monai.phantom.generator import LABELS, Phantom, phantom_scan
 from maesil_monai.phantom.layouts import write_layouts

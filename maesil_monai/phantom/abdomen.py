@@ -27,7 +27,6 @@ class Abdomen:
     """The abdomen of one body.
 
     Args:
-        rng: source of randomness.
         body: whose cavity the organs lie in.
         phase: HU of blood and organs.
         chest: whose diaphragm covers liver, spleen and stomach.

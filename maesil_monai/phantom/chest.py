@@ -18,7 +18,6 @@ class Chest:
     """The chest of one body.
 
     Args:
-        rng: source of randomness.
         body: whose cavity the lungs fill.
         phase: HU of blood.
     """

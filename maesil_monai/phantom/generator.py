@@ -125,17 +125,16 @@ def _grid(
     """Settles shape and spacing, those that were asked for first."""
     across, (thinnest, thickest) = SIZES[size]
     slice_mm = float(np.round(rng.uniform(thinnest, thickest) * 4) / 4)
+    sizes = None if shape is None else as_triple(shape, "shape")
     if spacing_mm is not None:
         steps = np.asarray(spacing_mm, float)
         if steps.shape != (3,) or not (np.isfinite(steps).all() and (steps > 0).all()):
             raise BadSetting(f"spacing_mm={spacing_mm!r}: expected three lengths above 0.")
-    elif shape is not None:
-        sizes = as_triple(shape, "shape")
-        steps = np.round([field_mm / min(sizes[:2]), field_mm / min(sizes[:2]), length_mm / sizes[2]], 4)
     else:
-        steps = np.round([field_mm / across, field_mm / across, slice_mm], 4)
-    if shape is not None:
-        return as_triple(shape, "shape"), steps
+        fewest, step_mm = (across, slice_mm) if sizes is None else (min(sizes[:2]), length_mm / sizes[2])
+        steps = np.round([field_mm / fewest, field_mm / fewest, step_mm], 4)
+    if sizes is not None:
+        return sizes, steps
     if spacing_mm is None:
         return (across, across, max(round(length_mm / steps[2]), 1)), steps
     fields = np.array([field_mm, field_mm, length_mm])

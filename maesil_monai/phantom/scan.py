@@ -114,7 +114,6 @@ def add_table(rng: np.random.Generator, hu: np.ndarray, spacing_mm: np.ndarray, 
     """Paints the table, a curved carbon shell round foam, into the air under the body, in place.
 
     Args:
-        rng: source of randomness.
         hu: shape (I, J, K) on axes to the right, front and head.
         spacing_mm: shape (3,), voxel size.
         back_mm: y of the body's lowest point in the scanner.
@@ -135,7 +134,6 @@ def add_noise(rng: np.random.Generator, hu: np.ndarray, spacing_mm: np.ndarray, 
     """Adds noise in place: grainy as a reconstruction kernel leaves it, stronger where X-rays cross much tissue.
 
     Args:
-        rng: source of randomness.
         hu: shape (I, J, K) on axes to the right, front and head.
         spacing_mm: shape (3,), voxel size.
         noise_hu: standard deviation in the middle of an average trunk.

@@ -34,7 +34,6 @@ class Skeleton:
     """The bones of one body.
 
     Args:
-        rng: source of randomness.
         body: whose contours the ribs and hips follow.
     """
 

@@ -39,8 +39,7 @@ class RandSuperpatchCrop(Randomizable, Transform, MultiSampleTrait):
     most body among them is taken, so that a scan with little body cannot stop the training.
 
     Args:
-        superpatch_size: voxels per axis, one number or three.
-        patch_size: voxels per patch and axis, one number or three; has to divide ``superpatch_size``.
+        superpatch_size, patch_size: voxels of a superpatch and of a patch, which tiles it, one number or three.
         num_samples: number of superpatches, drawn independently of one another.
         position: ``free``: every place inside the scan's own content is equally likely (on an axis where the content is
             shorter than a superpatch, every place inside the padded volume). ``grid``: every place of the grid that

@@ -21,8 +21,7 @@ class SuperpatchCrop(Transform):
     Works on a source, of which it reads the superpatch alone, and on a tensor in memory, with equal results.
 
     Args:
-        superpatch_size: voxels per axis, one number or three.
-        patch_size: voxels per patch and axis, one number or three; has to divide ``superpatch_size``.
+        superpatch_size, patch_size: voxels of a superpatch and of a patch, which tiles it, one number or three.
 
     Raises:
         ValueError: for sizes that are not positive or do not divide.

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import config, dcmread
-from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.tag import Tag
 
 from maesil_monai.data.volumes.admission import DEFAULT_RULES, DICOM_SUFFIXES, AdmissionRules, check_file
 from maesil_monai.data.volumes.bad_volume import BadVolume
 
 # Nothing that tells who the patient is, except the ID, which never leaves `Series.patient_id`.
 TAGS = {
-    keyword: tag_for_keyword(keyword)
+    keyword: Tag(keyword)
     for keyword in (
         *("ImageType", "SOPClassUID", "Modality", "PatientID", "StudyInstanceUID", "SeriesInstanceUID"),
         *("ImagePositionPatient", "ImageOrientationPatient", "Rows", "Columns", "PixelSpacing", "NumberOfFrames"),

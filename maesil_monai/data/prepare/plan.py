@@ -97,9 +97,7 @@ def make_plan(
         listings: folder and content of each collection, by its name.
         names: gives published names.
         rules: what is admitted; the root is set to each collection's folder.
-        seed: of the drawn splits.
-        val_share: see :func:`assign_splits`.
-        test_share: see :func:`assign_splits`.
+        seed, val_share, test_share: see :func:`assign_splits`.
 
     Raises:
         ValueError: as :func:`assign_splits`.

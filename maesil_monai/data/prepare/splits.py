@@ -20,8 +20,7 @@ def drawn_split(patient_id: str, seed: int, val_share: float, test_share: float)
     Args:
         patient_id: names the patient.
         seed: another seed, another draw.
-        val_share: share of patients that validate.
-        test_share: share of patients that test.
+        val_share, test_share: share of patients that validate and that test, 0 to below 1.
 
     Returns:
         The same for the same arguments, on every machine, whatever other patients there are.
@@ -46,9 +45,7 @@ def assign_splits(
 
     Args:
         candidates: all scans.
-        seed: see :func:`drawn_split`.
-        val_share: share of the drawn patients that validate, 0 to below 1.
-        test_share: share of the drawn patients that test, 0 to below 1.
+        seed, val_share, test_share: see :func:`drawn_split`; the shares are those of the drawn patients.
 
     Returns:
         The side of each ``patient_id``.

@@ -17,8 +17,7 @@ class Rows(Sequence[dict[str, Any]]):
 
     Args:
         rows: dictionaries of what JSON knows.
-        root: folder or URL in front of the rows' paths.
-        path_keys: items that are put behind ``root`` where they are strings.
+        root: folder or URL in front of the rows' paths: ``image`` and ``label``, where they are strings.
 
     Example:
         >>> rows = Rows([{"image": "a.nii", "case_id": "a"}, {"image": "b.nii", "case_id": "b"}], root="scans")
@@ -26,9 +25,8 @@ class Rows(Sequence[dict[str, Any]]):
         (2, {'image': 'scans/b.nii', 'case_id': 'b'})
     """
 
-    def __init__(self, rows: Iterable[Mapping[str, Any]], root: str, path_keys: Sequence[str] = ("image", "label")) -> None:
+    def __init__(self, rows: Iterable[Mapping[str, Any]], root: str) -> None:
         self.root = root.rstrip("/") + "/"
-        self.path_keys = tuple(path_keys)
         encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
         # Lone surrogates stand for the bytes of file names that are no UTF-8.
         texts = [encode(row).encode("utf-8", "surrogatepass") for row in rows]
@@ -59,7 +57,7 @@ class Rows(Sequence[dict[str, Any]]):
     def _row(self, place: int) -> dict[str, Any]:
         start, stop = self._stops[place : place + 2].tolist()
         row: dict[str, Any] = json.loads(self._text[start:stop].decode("utf-8", "surrogatepass"))
-        for key in self.path_keys:
+        for key in ("image", "label"):
             if isinstance(row.get(key), str):
                 row[key] = self.root + row[key]
         return row

@@ -61,13 +61,8 @@ class ChunkedArray:
             except ValueError as error:
                 if isinstance(error, BadVolume):
                     raise
-                raise BadVolume(
-                    "STORE_FORMAT",
-                    self.place.root,
-                    f"{self.path}: {error}",
-                    "an entry of this package",
-                    "Prepare the scan again.",
-                ) from error
+                found, cure = f"{self.path}: {error}", "Prepare the scan again."
+                raise BadVolume("STORE_FORMAT", self.place.root, found, "an entry of this package", cure) from error
             if self.shape not in (None, layout.shape):
                 raise self._damaged(f"{self.path} of shape {layout.shape} beside a scan of {self.shape}")
             self._layout = layout
@@ -149,13 +144,9 @@ class ChunkedArray:
             if len(part) < end - begin:
                 raise self._damaged(f"{self.shard} ends too early")
             if len(part) > end - begin:
-                raise BadVolume(
-                    "NO_RANGES",
-                    self.place.root,
-                    "a server that sends more than the range asked for",
-                    "HTTP range requests",
-                    "Serve the store with a server that knows them, such as nginx.",
-                )
+                found = "a server that sends more than the range asked for"
+                cure = "Serve the store with a server that knows them, such as nginx."
+                raise BadVolume("NO_RANGES", self.place.root, found, "HTTP range requests", cure)
             view = np.frombuffer(part, dtype=np.uint8)
             yield from (view[start - begin : stop - begin] for start, stop in group)
 

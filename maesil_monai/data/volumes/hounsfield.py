@@ -33,8 +33,7 @@ class VoxelIntake:
     Args:
         path: the file as the user named it.
         num_voxels: how many will come.
-        slope: value = slope * raw + inter.
-        inter: see ``slope``.
+        slope, inter: value = slope * raw + inter.
         hounsfield: whether values must look like HU; False for labels.
         rules: ``nan_fill`` counts here.
         values: native int16 voxels in HU that are in memory already; they are judged as they come and not copied.

@@ -30,8 +30,7 @@ class NiftiHeader:
         shape: voxels per axis.
         dtype: of the stored voxels, with its byte order.
         offset: byte at which they begin.
-        slope: value = slope * raw + inter.
-        inter: see ``slope``.
+        slope, inter: value = slope * raw + inter.
         affine: voxel to world (RAS+, mm), shape (4, 4).
         notes: oddities, corrected or kept.
     """
