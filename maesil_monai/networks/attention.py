@@ -18,10 +18,7 @@ SHORT_ATTENTION = 1024 * 1024  # queries x keys up to which a CPU attends withou
 
 
 def attend(
-    query_BHNd: torch.Tensor,
-    key_BHMd: torch.Tensor,
-    value_BHMd: torch.Tensor,
-    present_BM: torch.Tensor | None = None,
+    query_BHNd: torch.Tensor, key_BHMd: torch.Tensor, value_BHMd: torch.Tensor, present_BM: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Scaled dot-product attention: fused, but for short bfloat16 sequences on a CPU.
 

@@ -74,10 +74,7 @@ class ConvolutionalAutoEncoder3D(SuperpatchNetwork):
         self._pending: torch.Tensor | None = None
 
     def forward(
-        self,
-        image: torch.Tensor,
-        hidden: torch.Tensor | None = None,
-        target: torch.Tensor | None = None,
+        self, image: torch.Tensor, hidden: torch.Tensor | None = None, target: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Encodes and decodes.
 
@@ -110,19 +107,6 @@ class ConvolutionalAutoEncoder3D(SuperpatchNetwork):
         """Gives the bottleneck's loss of the last forward pass in training, once; else None."""
         loss, self._pending = self._pending, None
         return loss
-
-    def latent_use(self) -> dict[str, float]:
-        """Tells how the latents were used in eval mode since :meth:`reset_latent_use`.
-
-        Returns:
-            Of a VQ-VAE ``used`` and ``size`` (codes) and ``perplexity``; of a VAE ``active`` and ``size`` (channels) and ``kl``
-            (nats per latent value); of an AE nothing.
-        """
-        return self.bottleneck.use()
-
-    def reset_latent_use(self) -> None:
-        """Begins to count anew."""
-        self.bottleneck.reset_use()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leaves out a loss that nobody took: it hangs in a graph, and such a tensor cannot be copied."""

@@ -79,11 +79,7 @@ class SelfAttentionDecoder(Decoder):
     block = SelfAttentionBlock
 
     def forward(
-        self,
-        encoded_BKE: torch.Tensor,
-        visible_BK: torch.Tensor,
-        wanted_BT: torch.Tensor,
-        states: list[torch.Tensor],
+        self, encoded_BKE: torch.Tensor, visible_BK: torch.Tensor, wanted_BT: torch.Tensor, states: list[torch.Tensor]
     ) -> torch.Tensor:
         """Decodes the wanted patches; see the module's docstring."""
         tokens_BND = self.full_sequence(self.embed(encoded_BKE), visible_BK)
@@ -105,11 +101,7 @@ class CrossAttentionDecoder(Decoder):
     block = CrossAttentionBlock
 
     def forward(
-        self,
-        encoded_BKE: torch.Tensor,
-        visible_BK: torch.Tensor,
-        wanted_BT: torch.Tensor,
-        states: list[torch.Tensor],
+        self, encoded_BKE: torch.Tensor, visible_BK: torch.Tensor, wanted_BT: torch.Tensor, states: list[torch.Tensor]
     ) -> torch.Tensor:
         """Decodes the wanted patches; see the module's docstring."""
         positions_BND = self.positions().expand(encoded_BKE.shape[0], -1, -1)

@@ -94,11 +94,7 @@ class HierarchicalDecoder(Decoder):
         return [max(math.floor(num_layers * layer / 12 + 0.5), 1) for layer in (10, 7, 4)]
 
     def forward(
-        self,
-        encoded_BKE: torch.Tensor,
-        visible_BK: torch.Tensor,
-        wanted_BT: torch.Tensor,
-        states: list[torch.Tensor],
+        self, encoded_BKE: torch.Tensor, visible_BK: torch.Tensor, wanted_BT: torch.Tensor, states: list[torch.Tensor]
     ) -> torch.Tensor:
         """Decodes the wanted patches; see the docstring of ``decoders.py``."""
         tokens_BND = self.full_sequence(self.embed(encoded_BKE), visible_BK)

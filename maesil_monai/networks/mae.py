@@ -107,10 +107,7 @@ class MaskedAutoEncoder3D(SuperpatchNetwork):
         self.conv_head = ConvHead(in_channels, self.patch_size) if head == "conv" else None
 
     def forward(
-        self,
-        image: torch.Tensor,
-        hidden: torch.Tensor | None = None,
-        target: torch.Tensor | None = None,
+        self, image: torch.Tensor, hidden: torch.Tensor | None = None, target: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Reconstructs the wanted patches from the visible ones.
 

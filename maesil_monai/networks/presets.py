@@ -58,10 +58,7 @@ def build_network(
 
 
 def build_slice_network(
-    preset: str = "base",
-    img_size: int | Sequence[int] = 128,
-    patch_size: int | Sequence[int] = 8,
-    **overrides: Any,
+    preset: str = "base", img_size: int | Sequence[int] = 128, patch_size: int | Sequence[int] = 8, **overrides: Any
 ) -> SliceMaskedAutoEncoder:
     """Builds a slice-wise masked autoencoder with the widths and depths that :func:`build_network` has for a preset.
 

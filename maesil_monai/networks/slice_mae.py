@@ -117,10 +117,7 @@ class SliceMaskedAutoEncoder(SuperpatchNetwork):
         initialise_linear_layers(self)
 
     def forward(
-        self,
-        image: torch.Tensor,
-        hidden: torch.Tensor | None = None,
-        target: torch.Tensor | None = None,
+        self, image: torch.Tensor, hidden: torch.Tensor | None = None, target: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Reconstructs the wanted patches, each slice from its own visible tokens.
 

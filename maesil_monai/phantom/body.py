@@ -170,9 +170,7 @@ class Body:
             return lean - sheet * (lean - np.float32(self.fat_hu + 15))
 
         body, muscle = LABELS["body"], LABELS["muscle"]
-        parts = [
-            Solid(low, high, self.skin_distance, 15.0, body, [(2.0, mottled(self.fat_hu, 5.0, fat))]),
-        ]
+        parts = [Solid(low, high, self.skin_distance, 15.0, body, [(2.0, mottled(self.fat_hu, 5.0, fat))])]
         if self.female:
             parts += self._breasts(fat)
         return [

@@ -17,15 +17,7 @@ from maesil_monai.data.volumes.source import VolumeSource
 from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Box
 from maesil_monai.interpolation import slices_of
-from maesil_monai.transforms.crop import (
-    Volume,
-    as_box,
-    crop_box,
-    require_one_shape,
-    valid_patches,
-    volume_content,
-    volume_shape,
-)
+from maesil_monai.transforms.crop import Volume, as_box, crop_box, require_one_shape, valid_patches, volume_content, volume_shape
 from maesil_monai.transforms.superpatch import SuperpatchCrop
 
 Position = Literal["free", "grid"]

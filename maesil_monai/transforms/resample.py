@@ -90,33 +90,26 @@ class ResampleToCube(InvertibleTransform):
         Raises:
             ValueError: if the result would have more than 2**31 voxels.
         """
-        sizes, scales, offsets, starts, stops = [], [], [], [], []
-        for axis in range(3):
-            if self.spacing_mm is None:
-                content = total = self.size[axis]
-                scale = shape[axis] / total
-            else:
-                scale = self.spacing_mm[axis] / spacing_mm[axis]
-                content = max(math.floor(shape[axis] / scale + 0.5), 1)
-                total = -(-content // self.superpatch_size[axis]) * self.superpatch_size[axis]
-            before = (total - content) // 2
-            sizes.append(total)
-            scales.append(scale)
-            offsets.append(0.5 * scale - 0.5 - scale * before)
-            starts.append(before)
-            stops.append(before + content)
+        axes = [self._axis(axis, shape[axis], spacing_mm[axis]) for axis in range(3)]
+        sizes, scales, offsets, starts, stops = zip(*axes, strict=True)
         if math.prod(sizes) > MAX_VOXELS:
             raise BadSetting(
-                f"spacing_mm={self.spacing_mm} makes {tuple(sizes)} voxels of a volume of {tuple(shape)} at "
+                f"spacing_mm={self.spacing_mm} makes {sizes} voxels of a volume of {tuple(shape)} at "
                 f"{tuple(spacing_mm)} mm: expected at most {MAX_VOXELS} in all. Choose a larger spacing_mm."
             )
-        content_box = ((starts[0], starts[1], starts[2]), (stops[0], stops[1], stops[2]))
-        return TargetGrid(
-            (sizes[0], sizes[1], sizes[2]),
-            (scales[0], scales[1], scales[2]),
-            (offsets[0], offsets[1], offsets[2]),
-            content_box,
-        )
+        return TargetGrid(sizes, scales, offsets, (starts, stops))
+
+    def _axis(self, axis: int, size: int, spacing_mm: float) -> tuple[int, float, float, int, int]:
+        """Gives for one axis of the grid its voxels, scale and offset, and where the content starts and stops."""
+        if self.spacing_mm is None:
+            content = total = self.size[axis]
+            scale = size / total
+        else:
+            scale = self.spacing_mm[axis] / spacing_mm
+            content = max(math.floor(size / scale + 0.5), 1)
+            total = -(-content // self.superpatch_size[axis]) * self.superpatch_size[axis]
+        before = (total - content) // 2
+        return total, scale, 0.5 * scale - 0.5 - scale * before, before, before + content
 
     def __call__(self, volume: VolumeSource | MetaTensor) -> VolumeSource | MetaTensor:
         """Resamples a volume.
