@@ -17,8 +17,8 @@ from monai.transforms import Compose
 
 from maesil_monai.data.prepare.collections.listing import Candidate
 from maesil_monai.data.prepare.plan import Job
-from maesil_monai.data.prepare.work import prepare_scan
-from maesil_monai.data.volumes.admission import AdmissionRules
+from maesil_monai.data.prepare.prepare_scan import prepare_scan
+from maesil_monai.data.volumes.admission_checks import AdmissionRules
 from maesil_monai.transforms import BodyMaskd, LoadVolumed, RandSuperpatchCropd, ResampleToCubed
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from maesil_monai.geometry import Box, Triple, box_at, grid_of, tokens_to_voxels
-from maesil_monai.inferers.windows import Window
+from maesil_monai.inferers.overlapping_windows import Window
 from maesil_monai.interpolation import slices_of
 
 Predict = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]

@@ -16,7 +16,7 @@ from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import as_triple, axial_axis, box_at, grid_of, tokens_to_voxels, unpatchify
 from maesil_monai.inferers.autocast import AutocastInferer
 from maesil_monai.inferers.blending import Predict, blend
-from maesil_monai.inferers.windows import overlap_shifts, place_windows
+from maesil_monai.inferers.overlapping_windows import overlap_shifts, place_windows
 from maesil_monai.interpolation import slices_of
 from maesil_monai.masking import MaskRule
 

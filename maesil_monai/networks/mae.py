@@ -14,7 +14,7 @@ from maesil_monai.networks.attention import initialise_linear_layers
 from maesil_monai.networks.conv_head import ConvHead
 from maesil_monai.networks.decoders import CrossAttentionDecoder, Decoder, SelfAttentionDecoder
 from maesil_monai.networks.encoder import VisionTransformerEncoder
-from maesil_monai.networks.hierarchical import HierarchicalDecoder
+from maesil_monai.networks.hierarchical_decoder import HierarchicalDecoder
 from maesil_monai.networks.patches import ConvStemEmbedding, LinearPatchEmbedding, assemble_volume, gather_tokens
 from maesil_monai.networks.positions import PositionEncoding
 from maesil_monai.networks.superpatch_network import SuperpatchNetwork

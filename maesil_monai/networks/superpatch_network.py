@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from maesil_monai.geometry import as_triple, grid_of
-from maesil_monai.networks.described import DescribedNetwork
+from maesil_monai.networks.described_network import DescribedNetwork
 
 
 class SuperpatchNetwork(DescribedNetwork):

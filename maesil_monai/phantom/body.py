@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from maesil_monai.phantom.canvas import Points, Profile, Solid, Tissue, ellipsoid
+from maesil_monai.phantom.painted_shapes import Points, Profile, Solid, Tissue, ellipsoid
 
 LABELS = {
     "background": 0,

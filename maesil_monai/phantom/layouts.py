@@ -23,7 +23,7 @@ from maesil_monai.phantom.dicom_files import (
     write_ct,
     write_localizer,
 )
-from maesil_monai.phantom.generator import LABELS, Phantom, phantom_scan
+from maesil_monai.phantom.made_up_scan import LABELS, Phantom, phantom_scan
 
 __all__ = ["PLANTED_TAGS", "write_layouts"]
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from maesil_monai.phantom.body import LABELS, Body, Waves, mottled
-from maesil_monai.phantom.canvas import (
+from maesil_monai.phantom.painted_shapes import (
     CEILING_MM,
     FLOOR_MM,
     STEPS_PER_MM,

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from maesil_monai.errors import BadSetting
 from maesil_monai.phantom.body import LABELS
-from maesil_monai.phantom.canvas import Tissue, Tubes, chain, smooth_path
+from maesil_monai.phantom.painted_shapes import Tissue, Tubes, chain, smooth_path
 
 PhaseName = Literal["none", "arterial", "pulmonary", "portal"]
 
@@ -74,7 +74,7 @@ def grow_tree(
         generations: branchings after which the tree is cut off.
 
     Returns:
-        ``(ends, radii)`` as :class:`~maesil_monai.phantom.canvas.Tubes` takes them, two tubes a branch.
+        ``(ends, radii)`` as :class:`~maesil_monai.phantom.painted_shapes.Tubes` takes them, two tubes a branch.
     """
     ends, radii = [], []
     todo = [(np.asarray(root, float), np.asarray(leaves, float), radius_mm, 0)]

@@ -15,7 +15,7 @@ from monai.utils import MAX_SEED
 from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import as_triple, axial_axis, grid_of
 from maesil_monai.masking import MaskRule, RuleName, draw_target
-from maesil_monai.transforms.crop import volume_shape
+from maesil_monai.transforms.crop_box import volume_shape
 
 
 class DualMask(Randomizable, Transform):

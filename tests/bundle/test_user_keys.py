@@ -11,7 +11,7 @@ import pytest
 import torch
 from bundle_runs import CONFIGS, TRAINING, run, workflow
 
-from maesil_monai.data.volumes.source import VolumeSource
+from maesil_monai.data.volumes.volume_source import VolumeSource
 from maesil_monai.networks.conv_head import ConvHead
 from maesil_monai.networks.decoders import CrossAttentionDecoder
 from maesil_monai.networks.patches import ConvStemEmbedding

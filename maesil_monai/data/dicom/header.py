@@ -18,7 +18,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.tag import Tag
 
-from maesil_monai.data.volumes.admission import DEFAULT_RULES, DICOM_SUFFIXES, AdmissionRules, check_file
+from maesil_monai.data.volumes.admission_checks import DEFAULT_RULES, DICOM_SUFFIXES, AdmissionRules, check_file
 from maesil_monai.data.volumes.bad_volume import BadVolume
 
 # Nothing that tells who the patient is, except the ID, which never leaves `Series.patient_id`.

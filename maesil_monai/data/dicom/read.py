@@ -12,11 +12,11 @@ from maesil_monai.data.dicom.header import Header, read_header
 from maesil_monai.data.dicom.pixels import OUTSIDE_HU, check_format, is_lossy, read_pixels
 from maesil_monai.data.dicom.series import Series, find_series, why_not_ct
 from maesil_monai.data.dicom.slice_order import MIN_TILT_DEGREES, SliceFault, SliceStack, stack_slices, unit_axes
-from maesil_monai.data.volumes.admission import DEFAULT_RULES, AdmissionRules, check_affine, check_dims
+from maesil_monai.data.volumes.admission_checks import DEFAULT_RULES, AdmissionRules, check_affine, check_dims
 from maesil_monai.data.volumes.bad_volume import BadVolume
 from maesil_monai.data.volumes.hounsfield import ras_source
-from maesil_monai.data.volumes.note import Note
-from maesil_monai.data.volumes.source import ArraySource
+from maesil_monai.data.volumes.volume_note import Note
+from maesil_monai.data.volumes.volume_source import ArraySource
 
 # Directions are written with 6 decimals or so; a turn of a thousandth moves the edge of a 500 mm field by 0.25 mm.
 _SAME_DIRECTION = 1e-3

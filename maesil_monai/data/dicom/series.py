@@ -15,7 +15,7 @@ from pydicom.uid import UID
 
 from maesil_monai.data.dicom.header import Header, read_header
 from maesil_monai.data.dicom.slice_order import slice_distance_mm
-from maesil_monai.data.volumes.admission import MIN_SLICES, check_folder
+from maesil_monai.data.volumes.admission_checks import MIN_SLICES, check_folder
 from maesil_monai.data.volumes.bad_volume import BadVolume
 from maesil_monai.errors import BadSetting
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from maesil_monai.data.prepare.collections.listing import Candidate
-from maesil_monai.data.volumes.admission import AdmissionRules
+from maesil_monai.data.volumes.admission_checks import AdmissionRules
 from maesil_monai.data.volumes.bad_volume import BadVolume
-from maesil_monai.data.volumes.label import check_label
-from maesil_monai.data.volumes.source import ArraySource, VolumeSource
+from maesil_monai.data.volumes.label_check import check_label
 from maesil_monai.data.volumes.volume_files import read_volume
+from maesil_monai.data.volumes.volume_source import ArraySource, VolumeSource
 
 _MAX_ID = np.iinfo(np.uint16).max
 

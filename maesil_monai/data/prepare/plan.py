@@ -13,8 +13,8 @@ from pathlib import Path
 from maesil_monai.data.prepare.collections.listing import Candidate, Listing, Split
 from maesil_monai.data.prepare.pseudonyms import Pseudonyms, file_name
 from maesil_monai.data.prepare.splits import assign_splits
-from maesil_monai.data.store.layout import ENTRY_SUFFIX
-from maesil_monai.data.volumes.admission import AdmissionRules
+from maesil_monai.data.store.zarr_metadata import ENTRY_SUFFIX
+from maesil_monai.data.volumes.admission_checks import AdmissionRules
 from maesil_monai.data.volumes.bad_volume import BadVolume
 
 # Goes up whenever the same source would give another entry: older ones are then written again.

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from maesil_monai.data.prepare.plan import Plan, Refusal
+from maesil_monai.data.prepare.prepare_scan import Outcome
 from maesil_monai.data.prepare.scan_facts import HISTOGRAM_BINS, HISTOGRAM_START_HU, HISTOGRAM_STEP_HU
 from maesil_monai.data.prepare.splits import SPLITS
-from maesil_monai.data.prepare.work import Outcome
 
 REPORT_JSON, REPORT_HTML = "report.json", "report.html"
 REPORT_VERSION = 1

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args
 
-from maesil_monai.data.samples.rows import Rows
-from maesil_monai.data.store.places import is_url, place_of
-from maesil_monai.data.volumes.admission import DICOM_SUFFIXES
+from maesil_monai.data.samples.packed_rows import Rows
+from maesil_monai.data.store.folder_or_url import is_url, place_of
+from maesil_monai.data.volumes.admission_checks import DICOM_SUFFIXES
 from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume, UnreadableVolume
 from maesil_monai.data.volumes.volume_files import find_volumes, volume_suffix
 from maesil_monai.errors import BadSetting

@@ -15,7 +15,7 @@ import torch.distributed as dist
 from monai.data import Dataset
 from torch.utils.data.distributed import DistributedSampler
 
-from maesil_monai.data.samples.mixture import Mixture, ScanOrder, Weights
+from maesil_monai.data.samples.scan_order import Mixture, ScanOrder, Weights
 from maesil_monai.data.volumes.bad_volume import BadVolume, bad_volume_behind
 from maesil_monai.errors import BadSetting
 

@@ -7,11 +7,11 @@ import os
 import nibabel as nib
 import numpy as np
 
-from maesil_monai.data.volumes.admission import DEFAULT_RULES, AdmissionRules
+from maesil_monai.data.volumes.admission_checks import DEFAULT_RULES, AdmissionRules
 from maesil_monai.data.volumes.bad_volume import BadVolume
-from maesil_monai.data.volumes.note import Note
 from maesil_monai.data.volumes.scan_geometry import geometry_notes
-from maesil_monai.data.volumes.source import ArraySource
+from maesil_monai.data.volumes.volume_note import Note
+from maesil_monai.data.volumes.volume_source import ArraySource
 from maesil_monai.geometry import Triple
 
 # CT stores HU in 12 or 16 bits; beyond this it is a rescale that went wrong.

@@ -9,11 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from maesil_monai.data.volumes.admission import DEFAULT_RULES, AdmissionRules, check_affine, check_dims, check_file, check_spacing
+from maesil_monai.data.volumes.admission_checks import (
+    DEFAULT_RULES,
+    AdmissionRules,
+    check_affine,
+    check_dims,
+    check_file,
+    check_spacing,
+)
 from maesil_monai.data.volumes.bad_volume import BadVolume
 from maesil_monai.data.volumes.hounsfield import ras_source
-from maesil_monai.data.volumes.note import Note
-from maesil_monai.data.volumes.source import ArraySource
+from maesil_monai.data.volumes.volume_note import Note
+from maesil_monai.data.volumes.volume_source import ArraySource
 
 ITK_SUFFIXES = (".nrrd", ".mha", ".mhd")
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from maesil_monai.data.volumes.admission import DEFAULT_RULES, AdmissionRules, check_file
+from maesil_monai.data.volumes.admission_checks import DEFAULT_RULES, AdmissionRules, check_file
 from maesil_monai.data.volumes.bad_volume import BadVolume
-from maesil_monai.data.volumes.byte_stream import COPY_AGAIN, GZIP_MAX_RATIO, is_gzip, read_chunks
 from maesil_monai.data.volumes.hounsfield import VoxelIntake, turned_to_ras
 from maesil_monai.data.volumes.nifti_header import HEADER_BYTES, NiftiHeader, parse_header
-from maesil_monai.data.volumes.note import Note
-from maesil_monai.data.volumes.source import ArraySource
+from maesil_monai.data.volumes.plain_or_gzip import COPY_AGAIN, GZIP_MAX_RATIO, is_gzip, read_chunks
+from maesil_monai.data.volumes.volume_note import Note
+from maesil_monai.data.volumes.volume_source import ArraySource
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 

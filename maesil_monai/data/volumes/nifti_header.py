@@ -9,10 +9,10 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from maesil_monai.data.volumes.admission import AdmissionRules, check_affine, check_dims, check_spacing
+from maesil_monai.data.volumes.admission_checks import AdmissionRules, check_affine, check_dims, check_spacing
 from maesil_monai.data.volumes.bad_volume import BadVolume
-from maesil_monai.data.volumes.note import Note
 from maesil_monai.data.volumes.scan_geometry import check_same_spacing, compare_forms, geometry_notes
+from maesil_monai.data.volumes.volume_note import Note
 from maesil_monai.geometry import Triple
 
 HEADER_BYTES = 540  # of NIfTI-2, the larger one

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from maesil_monai.data.volumes.bad_volume import BadVolume
-from maesil_monai.data.volumes.note import Note
+from maesil_monai.data.volumes.volume_note import Note
 
 MAX_CORNER_DISTANCE_MM = 1.0
 MAX_SPACING_RATIO = 0.01

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from maesil_monai.data.store import ENTRY_SUFFIX, is_entry, open_entry
-from maesil_monai.data.store.places import is_url
-from maesil_monai.data.volumes.admission import DEFAULT_RULES, DICOM_SUFFIXES, AdmissionRules, check_folder
+from maesil_monai.data.store.folder_or_url import is_url
+from maesil_monai.data.volumes.admission_checks import DEFAULT_RULES, DICOM_SUFFIXES, AdmissionRules, check_folder
 from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume
 from maesil_monai.data.volumes.itk_image import ITK_SUFFIXES, read_itk
 from maesil_monai.data.volumes.nifti import NIFTI_SUFFIXES, read_nifti
-from maesil_monai.data.volumes.source import ArraySource, VolumeSource
+from maesil_monai.data.volumes.volume_source import ArraySource, VolumeSource
 
 VOLUME_SUFFIXES = (*NIFTI_SUFFIXES, *ITK_SUFFIXES)
 LABEL_PREFIXES = ("label", "seg", "mask")

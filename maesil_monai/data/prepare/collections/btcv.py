@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from maesil_monai.data.prepare.collections.listing import Candidate, Listing, Split, sorted_entries
-from maesil_monai.data.volumes.admission import check_folder
+from maesil_monai.data.volumes.admission_checks import check_folder
 from maesil_monai.data.volumes.bad_volume import BadVolume
 
 DATASET = "btcv"

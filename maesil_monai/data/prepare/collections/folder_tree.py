@@ -10,7 +10,7 @@ from pathlib import Path
 from maesil_monai.data.dicom import SeriesPolicy
 from maesil_monai.data.prepare.collections.case_table import CaseRow, read_case_table
 from maesil_monai.data.prepare.collections.listing import Candidate, Listing
-from maesil_monai.data.volumes.admission import check_folder
+from maesil_monai.data.volumes.admission_checks import check_folder
 from maesil_monai.data.volumes.bad_volume import BadVolume
 from maesil_monai.data.volumes.volume_files import find_volumes, volume_suffix
 from maesil_monai.errors import BadSetting

@@ -6,7 +6,7 @@ import os
 
 from maesil_monai.data.dicom import SeriesPolicy
 from maesil_monai.data.prepare.collections.listing import Candidate, Listing
-from maesil_monai.data.volumes.admission import check_folder
+from maesil_monai.data.volumes.admission_checks import check_folder
 from maesil_monai.data.volumes.bad_volume import BadVolume
 
 DATASET = "lidc"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from maesil_monai.data.prepare.collections.listing import SPLIT_NAMES, Candidate, Listing, Split, sorted_entries
 from maesil_monai.data.prepare.collections.totalsegmentator_classes import CLASSES_V1, CLASSES_V2
-from maesil_monai.data.volumes.admission import check_folder
+from maesil_monai.data.volumes.admission_checks import check_folder
 from maesil_monai.data.volumes.bad_volume import BadVolume
 
 DATASET = "totalsegmentator"
