@@ -14,6 +14,7 @@ from maesil_monai.networks.bottlenecks import CodebookBottleneck, GaussianBottle
 from maesil_monai.networks.conv_trunk import ConvolutionalDecoder, ConvolutionalEncoder
 from maesil_monai.networks.running import HiddenFill
 from maesil_monai.networks.superpatch_network import SuperpatchNetwork
+from maesil_monai.option_values import expect
 
 LATENT_CHANNELS = 8
 # Voxels for each latent value, and the halvings of each axis that give it with 8 channels: stride 4, 8 or 16.
@@ -140,10 +141,8 @@ def build_autoencoder(
         >>> build_autoencoder("vae", "tiny", img_size=64, voxels_per_latent=512).latent_shape
         (8, 4, 4, 4)
     """
-    if preset not in WIDTHS:
-        raise BadSetting(f"preset={preset!r}: expected one of {', '.join(WIDTHS)}.")
-    if voxels_per_latent not in HALVINGS:
-        raise BadSetting(f"voxels_per_latent={voxels_per_latent!r}: expected one of {', '.join(map(str, HALVINGS))}.")
+    expect(preset in WIDTHS, "preset", preset, f"one of {', '.join(WIDTHS)}")
+    expect(voxels_per_latent in HALVINGS, "voxels_per_latent", voxels_per_latent, f"one of {', '.join(map(str, HALVINGS))}")
     middle: PlainBottleneck | GaussianBottleneck | CodebookBottleneck
     if kind == "ae":
         middle = PlainBottleneck(LATENT_CHANNELS, **options)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import torch
 
-from maesil_monai.errors import BadSetting
 from maesil_monai.networks.attention import initialise_linear_layers
 from maesil_monai.networks.conv_head import ConvHead
 from maesil_monai.networks.decoders import CrossAttentionDecoder, Decoder, SelfAttentionDecoder
@@ -18,6 +17,7 @@ from maesil_monai.networks.hierarchical_decoder import HierarchicalDecoder
 from maesil_monai.networks.patches import ConvStemEmbedding, LinearPatchEmbedding, assemble_volume, gather_tokens
 from maesil_monai.networks.positions import PositionEncoding
 from maesil_monai.networks.superpatch_network import SuperpatchNetwork
+from maesil_monai.option_values import expect
 
 PATCH_EMBEDDINGS: dict[str, type[LinearPatchEmbedding] | type[ConvStemEmbedding]] = {
     "linear": LinearPatchEmbedding,
@@ -82,12 +82,9 @@ class MaskedAutoEncoder3D(SuperpatchNetwork):
         activation_checkpointing: bool = False,
     ) -> None:
         super().__init__(locals())
-        if decoder not in DECODERS:
-            raise BadSetting(f"decoder={decoder!r}: expected one of {', '.join(DECODERS)}.")
-        if patch_embedding not in PATCH_EMBEDDINGS:
-            raise BadSetting(f"patch_embedding={patch_embedding!r}: expected one of {', '.join(PATCH_EMBEDDINGS)}.")
-        if head not in HEADS:
-            raise BadSetting(f"head={head!r}: expected one of {', '.join(HEADS)}.")
+        expect(decoder in DECODERS, "decoder", decoder, f"one of {', '.join(DECODERS)}")
+        expect(patch_embedding in PATCH_EMBEDDINGS, "patch_embedding", patch_embedding, f"one of {', '.join(PATCH_EMBEDDINGS)}")
+        expect(head in HEADS, "head", head, f"one of {', '.join(HEADS)}")
         self.patch_embedding = PATCH_EMBEDDINGS[patch_embedding](in_channels, hidden_size, self.patch_size)
         self.positions = PositionEncoding(self.grid, hidden_size, position)
         self.num_layers = num_layers

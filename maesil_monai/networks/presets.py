@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from maesil_monai.errors import BadSetting
 from maesil_monai.networks.mae import MaskedAutoEncoder3D
 from maesil_monai.networks.slice_mae import SliceMaskedAutoEncoder
+from maesil_monai.option_values import expect
 
 
 def _sizes(encoder: tuple[int, int, int], decoder: tuple[int, int, int]) -> dict[str, int]:
@@ -77,6 +77,5 @@ def build_slice_network(
 
 
 def _preset(preset: str) -> dict[str, Any]:
-    if preset not in PRESETS:
-        raise BadSetting(f"preset={preset!r}: expected one of {', '.join(PRESETS)}.")
+    expect(preset in PRESETS, "preset", preset, f"one of {', '.join(PRESETS)}")
     return PRESETS[preset]

@@ -15,6 +15,7 @@ from monai.utils import MAX_SEED
 from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import as_triple, axial_axis, grid_of
 from maesil_monai.masking import MaskRule, RuleName, draw_target
+from maesil_monai.option_values import expect
 from maesil_monai.transforms.crop_box import volume_shape
 
 
@@ -54,10 +55,8 @@ class DualMask(Randomizable, Transform):
     ) -> None:
         self.patch_size = as_triple(patch_size, "patch_size")
         self.rule = rule if isinstance(rule, MaskRule) and not ratios else MaskRule(rule, **ratios)  # type: ignore[arg-type]
-        if not 0.0 < decode_ratio <= 1.0:
-            raise BadSetting(f"decode_ratio={decode_ratio}: expected a value above 0 and at most 1.")
-        if not isinstance(loss_on_all, bool):
-            raise BadSetting(f"loss_on_all={loss_on_all!r}: expected true or false (True or False on a command line).")
+        expect(0.0 < decode_ratio <= 1.0, "decode_ratio", decode_ratio, "a value above 0 and at most 1")
+        expect(isinstance(loss_on_all, bool), "loss_on_all", loss_on_all, "true or false (True or False on a command line)")
         if loss_on_all and decode_ratio < 1.0:
             raise BadSetting(f"decode_ratio={decode_ratio} with loss_on_all=True: all patches are decoded. Set one of the two.")
         self.decode_ratio = decode_ratio

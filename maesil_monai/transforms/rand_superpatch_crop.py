@@ -17,6 +17,7 @@ from maesil_monai.data.volumes.volume_source import VolumeSource
 from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Box
 from maesil_monai.interpolation import slices_of
+from maesil_monai.option_values import expect
 from maesil_monai.transforms.crop_box import (
     Volume,
     as_box,
@@ -65,12 +66,9 @@ class RandSuperpatchCrop(Randomizable, Transform, MultiSampleTrait):
     ) -> None:
         self.on_grid = SuperpatchCrop(superpatch_size, patch_size)
         self.superpatch_size = self.on_grid.superpatch_size
-        if num_samples < 1:
-            raise BadSetting(f"num_samples={num_samples}: expected 1 or more.")
-        if position not in get_args(Position):
-            raise BadSetting(f"position={position!r}: expected one of {', '.join(get_args(Position))}.")
-        if not 0.0 <= min_body < 1.0:
-            raise BadSetting(f"min_body={min_body}: expected a share from 0 to below 1.")
+        expect(num_samples >= 1, "num_samples", num_samples, "1 or more")
+        expect(position in get_args(Position), "position", position, f"one of {', '.join(get_args(Position))}")
+        expect(0.0 <= min_body < 1.0, "min_body", min_body, "a share from 0 to below 1")
         self.num_samples = num_samples
         self.position = position
         self.min_body = min_body

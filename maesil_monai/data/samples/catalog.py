@@ -20,6 +20,7 @@ from maesil_monai.data.volumes.admission_checks import DICOM_SUFFIXES
 from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume, UnreadableVolume
 from maesil_monai.data.volumes.volume_files import find_volumes, volume_suffix
 from maesil_monai.errors import BadSetting
+from maesil_monai.option_values import expect
 
 logger = logging.getLogger(__name__)
 
@@ -78,8 +79,7 @@ def build_datalist(
         >>> [row["case_id"] for row in build_datalist(folder, "training")]
         ['a', 'b']
     """
-    if section not in get_args(Section):
-        raise BadSetting(f"section={section!r}: expected {', '.join(get_args(Section)[:-1])} or all.")
+    expect(section in get_args(Section), "section", section, f"{', '.join(get_args(Section)[:-1])} or all")
     if pattern is not None and (not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts):
         raise BadSetting(f"pattern={pattern!r}: expected a glob below the folder, such as '*/ct.nii.gz'.")
     root = str(dataset_dir) if is_url(dataset_dir) else str(Path(dataset_dir))
