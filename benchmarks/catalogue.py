@@ -24,7 +24,7 @@ from typing import Any
 import fire
 
 from maesil_monai.data.samples.catalog import build_datalist
-from maesil_monai.data.samples.mixture import Mixture
+from maesil_monai.data.samples.scan_order import Mixture
 from maesil_monai.training.run_record import hardware
 
 COLLECTIONS = {"btcv": 50, "lidc": 1018, "totalsegmentator": 1228}

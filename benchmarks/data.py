@@ -36,15 +36,15 @@ from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged, Orientati
 from numcodecs import blosc
 
 from maesil_monai.data.store import open_entry, write_entry
-from maesil_monai.data.store.array import ChunkedArray
-from maesil_monai.data.store.layout import AIR_HU, BLOSC, CHUNK, IMAGE, ArrayLayout
-from maesil_monai.data.store.places import Folder
+from maesil_monai.data.store.chunked_array import ChunkedArray
+from maesil_monai.data.store.folder_or_url import Folder
 from maesil_monai.data.store.write import write_array
-from maesil_monai.data.volumes.check import check
+from maesil_monai.data.store.zarr_metadata import AIR_HU, BLOSC, CHUNK, IMAGE, ArrayLayout
+from maesil_monai.data.volumes.check_scans import check
 from maesil_monai.data.volumes.volume_files import read_volume
 from maesil_monai.geometry import Box
 from maesil_monai.interpolation import apply_axis_matrices, axis_matrices, input_box, slices_of
-from maesil_monai.phantom.generator import phantom_scan
+from maesil_monai.phantom.made_up_scan import phantom_scan
 from maesil_monai.training.run_record import hardware
 from maesil_monai.transforms import BodyMask, LoadVolumed, RandSuperpatchCropd, ResampleToCubed
 

@@ -15,10 +15,10 @@ import torch
 from monai.data import DataLoader, Dataset
 from monai.transforms import Compose
 
-from maesil_monai.data.prepare.collections.candidate import Candidate
+from maesil_monai.data.prepare.collections.listing import Candidate
 from maesil_monai.data.prepare.plan import Job
-from maesil_monai.data.prepare.work import prepare_scan
-from maesil_monai.data.volumes.admission import AdmissionRules
+from maesil_monai.data.prepare.prepare_scan import prepare_scan
+from maesil_monai.data.volumes.admission_checks import AdmissionRules
 from maesil_monai.transforms import BodyMaskd, LoadVolumed, RandSuperpatchCropd, ResampleToCubed
 
 

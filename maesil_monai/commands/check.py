@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from maesil_monai.data.volumes.check import check as check_scans
+from maesil_monai.data.volumes.check_scans import check as check_scans
 from maesil_monai.errors import BadSetting
 
 

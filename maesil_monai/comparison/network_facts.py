@@ -31,10 +31,10 @@ def network_facts(network: nn.Module) -> dict[str, Any]:
 def reset_latent_use(network: nn.Module) -> None:
     """Begins to count anew how a bottleneck's latents are used, if the network has one."""
     if isinstance(network, ConvolutionalAutoEncoder3D):
-        network.reset_latent_use()
+        network.bottleneck.reset_use()
 
 
 def latent_use(network: nn.Module) -> dict[str, Any]:
     """Tells how latents were used since :func:`reset_latent_use`: ``{"codebook": ...}`` or ``{"latents": ...}``, or nothing."""
-    use = network.latent_use() if isinstance(network, ConvolutionalAutoEncoder3D) else {}
+    use = network.bottleneck.use() if isinstance(network, ConvolutionalAutoEncoder3D) else {}
     return {"codebook" if "perplexity" in use else "latents": use} if use else {}

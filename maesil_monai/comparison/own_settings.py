@@ -10,7 +10,7 @@ from typing import Any
 from maesil_monai.comparison.bundle_files import BundleFiles
 from maesil_monai.comparison.entry import Entry
 from maesil_monai.errors import BadCheckpoint
-from maesil_monai.networks.described import is_same
+from maesil_monai.networks.described_network import is_same
 from maesil_monai.training.settings import RunSettings
 from maesil_monai.training.trained_on import seen_scans
 from maesil_monai.weights_file.read import read_weights

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from monai.data import DataLoader, Dataset, DistributedSampler
 
-from maesil_monai.data.samples.loading import usable_workers
+from maesil_monai.data.samples.loaders import usable_workers
 from maesil_monai.data.volumes.bad_volume import BadVolume, bad_volume_behind
-from maesil_monai.data.volumes.source import VolumeSource
+from maesil_monai.data.volumes.volume_source import VolumeSource
 from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import as_triple, box_at, grid_of
 from maesil_monai.training.signals import shield_worker

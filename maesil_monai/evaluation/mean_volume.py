@@ -16,7 +16,7 @@ from maesil_monai.geometry import Box, Triple, as_triple
 from maesil_monai.training.signals import give_up_if_asked
 
 if TYPE_CHECKING:
-    from maesil_monai.data.volumes.source import VolumeSource
+    from maesil_monai.data.volumes.volume_source import VolumeSource
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from maesil_monai.geometry import Box, Triple, box_at, grid_of, tokens_to_voxels
-from maesil_monai.inferers.windows import Window
+from maesil_monai.inferers.overlapping_windows import Window
+from maesil_monai.interpolation import slices_of
 
 Predict = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -38,8 +39,7 @@ def blend(
         masks: bool, shape (M, Gi, Gj, Gk), the hidden patches of each draw, the same for all volumes.
         windows: those to predict. A batch must have equally many hidden patches in each sample, so they are grouped by that.
         predict: called with image (b, 1, d, h, w), hidden and target (b, gi, gj, gk); gives the network's output.
-        superpatch_size: voxels of a window.
-        patch_size: voxels of a patch.
+        superpatch_size, patch_size: voxels of a window and of a patch.
         hidden_only: True blends predictions at hidden voxels alone and keeps the volumes' values at voxels hidden in no draw;
             False decodes and blends everything.
         batch_size: windows predicted at once.
@@ -52,7 +52,7 @@ def blend(
     result = torch.zeros_like(volumes, dtype=torch.float32)
     for chunk in _batches(windows, len(volumes), batch_size):
         boxes = [_box(window.start, superpatch_size) for _, window in chunk]
-        places = [(scan, 0, *_slices(box)) for (scan, _), box in zip(chunk, boxes, strict=True)]
+        places = [(scan, 0, *slices_of(box)) for (scan, _), box in zip(chunk, boxes, strict=True)]
         image = torch.stack([volumes[place][None] for place in places]).float()
         hidden = torch.stack([window.hidden for _, window in chunk])
         predicted = predict(image, hidden, hidden if hidden_only else torch.ones_like(hidden))
@@ -68,7 +68,7 @@ def blend(
         for draw, mask in enumerate(masks):
             part = _total_weight([window for window in windows if window.draw == draw], tile, hann)
             total += part * _marked_voxels(mask, tile, patch_size) if hidden_only else part
-        everywhere = (slice(None), 0, *_slices(tile))
+        everywhere = (slice(None), 0, *slices_of(tile))
         result[everywhere] = torch.where(total > 0, result[everywhere] / total, volumes[everywhere].float())
     return result
 
@@ -112,8 +112,3 @@ def _marked_voxels(marked: torch.Tensor, box: Box, patch_size: Triple) -> torch.
 
 def _box(start: Triple, size: Triple) -> Box:
     return start, (start[0] + size[0], start[1] + size[1], start[2] + size[2])
-
-
-def _slices(box: Box) -> tuple[slice, slice, slice]:
-    (i, j, k), (a, b, c) = box
-    return slice(i, a), slice(j, b), slice(k, c)

@@ -13,10 +13,11 @@ from monai.data import MetaTensor
 from monai.inferers import Inferer
 
 from maesil_monai.errors import BadSetting
-from maesil_monai.geometry import Triple, as_triple, axial_axis, box_at, grid_of, tokens_to_voxels, unpatchify
+from maesil_monai.geometry import as_triple, axial_axis, box_at, grid_of, tokens_to_voxels, unpatchify
 from maesil_monai.inferers.autocast import AutocastInferer
-from maesil_monai.inferers.blending import blend
-from maesil_monai.inferers.windows import overlap_shifts, place_windows
+from maesil_monai.inferers.blending import Predict, blend
+from maesil_monai.inferers.overlapping_windows import overlap_shifts, place_windows
+from maesil_monai.interpolation import slices_of
 from maesil_monai.masking import MaskRule
 
 logger = logging.getLogger(__name__)
@@ -140,63 +141,43 @@ class SuperpatchInferer(Inferer):
         grid_of(inputs.shape[2:], self.superpatch_size, ("volume shape", "superpatch_size"))
         axis = axial_axis(np.asarray(inputs.affine.cpu()).reshape(-1, 4, 4)[0]) if isinstance(inputs, MetaTensor) else 2
         plain = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
-        if len(self.shifts) > 1:
-            result = self._blend(plain, axis, network, *args, **kwargs)
-        else:
-            result = self._tile(plain, axis, network, *args, **kwargs)
+
+        def predict(image: torch.Tensor, hidden: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            return self.inferer(image, network, *args, hidden=hidden, target=target, **kwargs)
+
+        result = self._blend(plain, axis, predict) if len(self.shifts) > 1 else self._tile(plain, axis, predict)
         if isinstance(inputs, MetaTensor):
             return MetaTensor(result, meta=inputs.meta, applied_operations=inputs.applied_operations)
         return result
 
-    def _tile(
-        self, plain: torch.Tensor, axis: int, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
-    ) -> torch.Tensor:
+    def _tile(self, plain: torch.Tensor, axis: int, predict: Predict) -> torch.Tensor:
         """Reconstructs each superpatch by itself."""
         grid = grid_of(plain.shape[2:], self.superpatch_size)
         result = torch.empty_like(plain, dtype=torch.float32)
         jobs = [(scan, index) for scan in range(plain.shape[0]) for index in range(math.prod(grid))]
         for first in range(0, len(jobs), self.batch_size):
             chunk = jobs[first : first + self.batch_size]
-            places = [(scan, slice(None), *self._slices(index, grid)) for scan, index in chunk]
+            places = [(scan, slice(None), *slices_of(box_at(index, grid, self.superpatch_size))) for scan, index in chunk]
             image = torch.stack([plain[place] for place in places]).float()
-            done = self._reconstruct(image, [index for _, index in chunk], axis, network, *args, **kwargs)
+            done = self._reconstruct(image, [index for _, index in chunk], axis, predict)
             for place, volume in zip(places, done, strict=True):
                 result[place] = volume
         return result
 
-    def _blend(
-        self, plain: torch.Tensor, axis: int, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
-    ) -> torch.Tensor:
+    def _blend(self, plain: torch.Tensor, axis: int, predict: Predict) -> torch.Tensor:
         """Reconstructs all windows of all shifts under the masks of the plain grid, and blends them."""
-
-        def predict(image: torch.Tensor, hidden: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-            return self.inferer(image, network, *args, hidden=hidden, target=target, **kwargs)
-
         masks = self.hidden_patches(plain.shape[2:], axis).to(plain.device)
         windows = place_windows(masks, self.shifts, self.token_grid, self.patch_size, self.shift_patches, self.paste)
         return blend(plain, masks, windows, predict, self.superpatch_size, self.patch_size, self.paste, self.batch_size)
 
-    def _reconstruct(
-        self,
-        image: torch.Tensor,
-        indices: Sequence[int],
-        axis: int,
-        network: Callable[..., torch.Tensor],
-        *args: Any,
-        **kwargs: Any,
-    ) -> torch.Tensor:
+    def _reconstruct(self, image: torch.Tensor, indices: Sequence[int], axis: int, predict: Predict) -> torch.Tensor:
         """Reconstructs a batch of superpatches (b, 1, d, h, w)."""
         hidden_Pb = torch.stack([self.draw_hidden(index, axis) for index in indices], dim=1).to(image.device)
         total = torch.zeros_like(image)
         count = torch.zeros_like(image)
         for hidden in hidden_Pb:
             target = hidden if self.paste else torch.ones_like(hidden)
-            pred = self.inferer(image, network, *args, hidden=hidden, target=target, **kwargs)
             kept = tokens_to_voxels(target, self.patch_size)
-            total += pred.masked_fill(~kept, 0.0)
+            total += predict(image, hidden, target).masked_fill(~kept, 0.0)
             count += kept
         return torch.where(count > 0, total / count.clamp(min=1), image)
-
-    def _slices(self, index: int, grid: Triple) -> tuple[slice, slice, slice]:
-        start, stop = box_at(index, grid, self.superpatch_size)
-        return slice(start[0], stop[0]), slice(start[1], stop[1]), slice(start[2], stop[2])

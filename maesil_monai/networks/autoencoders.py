@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from maesil_monai.errors import BadSetting
-from maesil_monai.geometry import as_triple, grid_of, tokens_to_voxels
+from maesil_monai.geometry import grid_of, tokens_to_voxels
 from maesil_monai.networks.bottlenecks import CodebookBottleneck, GaussianBottleneck, PlainBottleneck
 from maesil_monai.networks.conv_trunk import ConvolutionalDecoder, ConvolutionalEncoder
-from maesil_monai.networks.described import DescribedNetwork
 from maesil_monai.networks.running import HiddenFill
+from maesil_monai.networks.superpatch_network import SuperpatchNetwork
+from maesil_monai.option_values import expect
 
 LATENT_CHANNELS = 8
 # Voxels for each latent value, and the halvings of each axis that give it with 8 channels: stride 4, 8 or 16.
@@ -22,7 +23,7 @@ HALVINGS = {8: 2, 64: 3, 512: 4}
 WIDTHS = {"tiny": (16, 32, 64, 128), "small": (32, 64, 128, 256), "base": (64, 128, 256, 512)}
 
 
-class ConvolutionalAutoEncoder3D(DescribedNetwork):
+class ConvolutionalAutoEncoder3D(SuperpatchNetwork):
     """A convolutional autoencoder with a bottleneck of its own choice.
 
     Called as ``network(image, hidden=None, target=None)``, it returns one volume of the image's shape, zero outside ``target``.
@@ -32,8 +33,7 @@ class ConvolutionalAutoEncoder3D(DescribedNetwork):
     Args:
         bottleneck: what lies in the middle; see :mod:`maesil_monai.networks.bottlenecks`.
         in_channels: channels of the image.
-        img_size: voxels of a superpatch, one number or three.
-        patch_size: voxels of a patch of ``hidden`` and ``target``, one number or three; must divide ``img_size``.
+        img_size, patch_size: voxels of a superpatch and of a patch of ``hidden`` and ``target``, one number or three.
         channels: of the trunk, after each halving; the latents' stride 2 ** len(channels) must divide ``img_size``.
         latent_channels: values at each latent position.
         num_res_units: residual units at each resolution.
@@ -62,11 +62,7 @@ class ConvolutionalAutoEncoder3D(DescribedNetwork):
         num_res_units: int = 1,
         masked: bool = False,
     ) -> None:
-        img_size, patch_size = as_triple(img_size, "img_size"), as_triple(patch_size, "patch_size")
         super().__init__(locals())
-        self.in_channels = in_channels
-        self.img_size, self.patch_size = img_size, patch_size
-        self.grid = grid_of(self.img_size, self.patch_size, ("img_size", "patch_size"))
         stride = 2 ** len(channels)
         positions = grid_of(self.img_size, (stride, stride, stride), ("img_size", "the latents' stride"))
         self.latent_shape = (latent_channels, *positions)
@@ -79,10 +75,7 @@ class ConvolutionalAutoEncoder3D(DescribedNetwork):
         self._pending: torch.Tensor | None = None
 
     def forward(
-        self,
-        image: torch.Tensor,
-        hidden: torch.Tensor | None = None,
-        target: torch.Tensor | None = None,
+        self, image: torch.Tensor, hidden: torch.Tensor | None = None, target: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Encodes and decodes.
 
@@ -97,14 +90,10 @@ class ConvolutionalAutoEncoder3D(DescribedNetwork):
         Raises:
             ValueError: for an image or mask of another shape.
         """
-        if list(image.shape[1:]) != [self.in_channels, self.img_size[0], self.img_size[1], self.img_size[2]]:
-            raise ValueError(
-                f"image of shape {list(image.shape)}: this network was built for {self.in_channels} channel(s) and "
-                f"superpatches of {self.img_size} voxels."
-            )
+        self._check_image(image)
         if self.fill is not None:
             if hidden is not None:
-                self._check(hidden, "hidden", image.shape[0])
+                self._check_patches(hidden, "hidden", image.shape[0])
             image = self.fill(image, hidden)
         latents, loss = self.bottleneck(self.encoder(image))
         if self.training and not torch.jit.is_scripting():
@@ -112,30 +101,13 @@ class ConvolutionalAutoEncoder3D(DescribedNetwork):
         decoded = self.decoder(latents)
         if target is None:
             return decoded
-        self._check(target, "target", image.shape[0])
+        self._check_patches(target, "target", image.shape[0])
         return decoded.masked_fill(~tokens_to_voxels(target, self.patch_size), 0.0)
-
-    def _check(self, patches: torch.Tensor, name: str, batch: int) -> None:
-        if list(patches.shape) != [batch, self.grid[0], self.grid[1], self.grid[2]]:
-            raise ValueError(f"{name} of shape {list(patches.shape)}: expected ({batch}, *{self.grid}).")
 
     def auxiliary_loss(self) -> torch.Tensor | None:
         """Gives the bottleneck's loss of the last forward pass in training, once; else None."""
         loss, self._pending = self._pending, None
         return loss
-
-    def latent_use(self) -> dict[str, float]:
-        """Tells how the latents were used in eval mode since :meth:`reset_latent_use`.
-
-        Returns:
-            Of a VQ-VAE ``used`` and ``size`` (codes) and ``perplexity``; of a VAE ``active`` and ``size`` (channels) and ``kl``
-            (nats per latent value); of an AE nothing.
-        """
-        return self.bottleneck.use()
-
-    def reset_latent_use(self) -> None:
-        """Begins to count anew."""
-        self.bottleneck.reset_use()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leaves out a loss that nobody took: it hangs in a graph, and such a tensor cannot be copied."""
@@ -156,8 +128,7 @@ def build_autoencoder(
     Args:
         kind: ``ae``, ``vae`` or ``vqvae``.
         preset: width of the trunk, ``tiny``, ``small`` or ``base``.
-        img_size: voxels of a superpatch, one number or three.
-        patch_size: voxels of a patch, one number or three.
+        img_size, patch_size: voxels of a superpatch and of a patch, one number or three.
         voxels_per_latent: size of the bottleneck, as voxels for each latent value: 8, 64 or 512 (stride 4, 8 or 16).
         masked: hides the ``hidden`` voxels from the network; else it sees the whole image, as the paper's baselines do.
         options: of the bottleneck, arguments of :class:`GaussianBottleneck` (``kl_weight``, ``warmup_steps``) or
@@ -170,10 +141,8 @@ def build_autoencoder(
         >>> build_autoencoder("vae", "tiny", img_size=64, voxels_per_latent=512).latent_shape
         (8, 4, 4, 4)
     """
-    if preset not in WIDTHS:
-        raise BadSetting(f"preset={preset!r}: expected one of {', '.join(WIDTHS)}.")
-    if voxels_per_latent not in HALVINGS:
-        raise BadSetting(f"voxels_per_latent={voxels_per_latent!r}: expected one of {', '.join(map(str, HALVINGS))}.")
+    expect(preset in WIDTHS, "preset", preset, f"one of {', '.join(WIDTHS)}")
+    expect(voxels_per_latent in HALVINGS, "voxels_per_latent", voxels_per_latent, f"one of {', '.join(map(str, HALVINGS))}")
     middle: PlainBottleneck | GaussianBottleneck | CodebookBottleneck
     if kind == "ae":
         middle = PlainBottleneck(LATENT_CHANNELS, **options)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from maesil_monai.networks.attention import CrossAttentionBlock, SelfAttentionBlock
 from maesil_monai.networks.patches import gather_tokens
@@ -30,7 +29,7 @@ class Decoder(nn.Module):
         num_heads: attention heads.
         patch_voxels: values P to predict per patch (channels x voxels).
         position: ``sincos``, ``sincos_mae`` or ``learned``.
-        activation_checkpointing: recomputes each block in the backward pass.
+        recomputed: see :class:`~maesil_monai.networks.attention.Block`.
     """
 
     block: type[SelfAttentionBlock] | type[CrossAttentionBlock]
@@ -45,14 +44,13 @@ class Decoder(nn.Module):
         num_heads: int,
         patch_voxels: int,
         position: str = "sincos",
-        activation_checkpointing: bool = False,
+        recomputed: bool = False,
     ) -> None:
         super().__init__()
-        self.activation_checkpointing = activation_checkpointing
         self.embed = nn.Linear(encoder_hidden_size, hidden_size)
         self.mask_token = nn.Parameter(torch.randn(1, 1, hidden_size) * 0.02)
         self.positions = PositionEncoding(grid, hidden_size, position)
-        self.blocks = nn.ModuleList(self.block(hidden_size, mlp_dim, num_heads) for _ in range(num_layers))
+        self.blocks = nn.ModuleList(self.block(hidden_size, mlp_dim, num_heads, recomputed) for _ in range(num_layers))
         self.norm = nn.LayerNorm(hidden_size)
         self.head = nn.Linear(hidden_size, patch_voxels)
 
@@ -62,9 +60,8 @@ class Decoder(nn.Module):
         no_layers: list[int] = []
         return no_layers
 
-    def full_sequence(self, encoded_BKE: torch.Tensor, visible_BK: torch.Tensor) -> torch.Tensor:
-        """Embeds the visible tokens, puts mask tokens at all other places and adds the positions: (B, N, D)."""
-        visible_BKD = self.embed(encoded_BKE)
+    def full_sequence(self, visible_BKD: torch.Tensor, visible_BK: torch.Tensor) -> torch.Tensor:
+        """Puts the embedded visible tokens at their places, mask tokens at all others, and adds the positions: (B, N, D)."""
         positions_1ND = self.positions()
         batch, num_tokens, width = visible_BKD.shape[0], positions_1ND.shape[1], positions_1ND.shape[2]
         blank_BND = self.mask_token.to(visible_BKD.dtype).expand(batch, num_tokens, width)
@@ -82,21 +79,12 @@ class SelfAttentionDecoder(Decoder):
     block = SelfAttentionBlock
 
     def forward(
-        self,
-        encoded_BKE: torch.Tensor,
-        visible_BK: torch.Tensor,
-        wanted_BT: torch.Tensor,
-        states: list[torch.Tensor],
+        self, encoded_BKE: torch.Tensor, visible_BK: torch.Tensor, wanted_BT: torch.Tensor, states: list[torch.Tensor]
     ) -> torch.Tensor:
         """Decodes the wanted patches; see the module's docstring."""
-        tokens_BND = self.full_sequence(encoded_BKE, visible_BK)
+        tokens_BND = self.full_sequence(self.embed(encoded_BKE), visible_BK)
         for block in self.blocks:
-            if torch.jit.is_scripting():
-                tokens_BND = block(tokens_BND)
-            elif self.activation_checkpointing and self.training:
-                tokens_BND = checkpoint(block, tokens_BND, use_reentrant=False)
-            else:
-                tokens_BND = block(tokens_BND)
+            tokens_BND = block(tokens_BND)
         return self.head(self.norm(gather_tokens(tokens_BND, wanted_BT)))
 
 
@@ -113,21 +101,12 @@ class CrossAttentionDecoder(Decoder):
     block = CrossAttentionBlock
 
     def forward(
-        self,
-        encoded_BKE: torch.Tensor,
-        visible_BK: torch.Tensor,
-        wanted_BT: torch.Tensor,
-        states: list[torch.Tensor],
+        self, encoded_BKE: torch.Tensor, visible_BK: torch.Tensor, wanted_BT: torch.Tensor, states: list[torch.Tensor]
     ) -> torch.Tensor:
         """Decodes the wanted patches; see the module's docstring."""
         positions_BND = self.positions().expand(encoded_BKE.shape[0], -1, -1)
         context_BKD = self.embed(encoded_BKE) + gather_tokens(positions_BND, visible_BK)
         queries_BTD = self.mask_token + gather_tokens(positions_BND, wanted_BT)
         for block in self.blocks:
-            if torch.jit.is_scripting():
-                queries_BTD = block(queries_BTD, context_BKD)
-            elif self.activation_checkpointing and self.training:
-                queries_BTD = checkpoint(block, queries_BTD, context_BKD, use_reentrant=False)
-            else:
-                queries_BTD = block(queries_BTD, context_BKD)
+            queries_BTD = block(queries_BTD, context_BKD)
         return self.head(self.norm(queries_BTD))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from maesil_monai.networks.attention import SelfAttentionBlock
 
@@ -20,7 +19,7 @@ class VisionTransformerEncoder(nn.Module):
         mlp_dim: width inside the feed-forward layers.
         num_layers: blocks.
         num_heads: attention heads.
-        activation_checkpointing: recomputes each block in the backward pass: less memory, about a third more time.
+        recomputed: see :class:`~maesil_monai.networks.attention.Block`.
 
     Source: MAESIL section III-A; ViT (arXiv 2010.11929).
 
@@ -29,17 +28,10 @@ class VisionTransformerEncoder(nn.Module):
         torch.Size([2, 10, 24])
     """
 
-    def __init__(
-        self,
-        hidden_size: int,
-        mlp_dim: int,
-        num_layers: int,
-        num_heads: int,
-        activation_checkpointing: bool = False,
-    ) -> None:
+    def __init__(self, hidden_size: int, mlp_dim: int, num_layers: int, num_heads: int, recomputed: bool = False) -> None:
         super().__init__()
-        self.activation_checkpointing = activation_checkpointing
-        self.blocks = nn.ModuleList(SelfAttentionBlock(hidden_size, mlp_dim, num_heads) for _ in range(num_layers))
+        blocks = (SelfAttentionBlock(hidden_size, mlp_dim, num_heads, recomputed) for _ in range(num_layers))
+        self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(hidden_size)
 
     def forward(self, tokens_BKD: torch.Tensor, present_BK: torch.Tensor | None = None) -> torch.Tensor:
@@ -62,12 +54,7 @@ class VisionTransformerEncoder(nn.Module):
         """
         states: dict[int, torch.Tensor] = {}
         for number, block in enumerate(self.blocks):
-            if torch.jit.is_scripting():
-                tokens_BKD = block(tokens_BKD, present_BK)
-            elif self.activation_checkpointing and self.training:
-                tokens_BKD = checkpoint(block, tokens_BKD, present_BK, use_reentrant=False)
-            else:
-                tokens_BKD = block(tokens_BKD, present_BK)
+            tokens_BKD = block(tokens_BKD, present_BK)
             if number + 1 in state_layers:
                 states[number + 1] = tokens_BKD
         return self.norm(tokens_BKD), [states[layer] for layer in state_layers]

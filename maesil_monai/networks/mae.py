@@ -9,16 +9,15 @@ from collections.abc import Sequence
 
 import torch
 
-from maesil_monai.errors import BadSetting
-from maesil_monai.geometry import as_triple, grid_of
 from maesil_monai.networks.attention import initialise_linear_layers
+from maesil_monai.networks.conv_head import ConvHead
 from maesil_monai.networks.decoders import CrossAttentionDecoder, Decoder, SelfAttentionDecoder
-from maesil_monai.networks.described import DescribedNetwork
 from maesil_monai.networks.encoder import VisionTransformerEncoder
-from maesil_monai.networks.heads import ConvHead
-from maesil_monai.networks.hierarchical import HierarchicalDecoder
+from maesil_monai.networks.hierarchical_decoder import HierarchicalDecoder
 from maesil_monai.networks.patches import ConvStemEmbedding, LinearPatchEmbedding, assemble_volume, gather_tokens
 from maesil_monai.networks.positions import PositionEncoding
+from maesil_monai.networks.superpatch_network import SuperpatchNetwork
+from maesil_monai.option_values import expect
 
 PATCH_EMBEDDINGS: dict[str, type[LinearPatchEmbedding] | type[ConvStemEmbedding]] = {
     "linear": LinearPatchEmbedding,
@@ -32,7 +31,7 @@ DECODERS: dict[str, type[Decoder]] = {
 HEADS = ("linear", "conv")
 
 
-class MaskedAutoEncoder3D(DescribedNetwork):
+class MaskedAutoEncoder3D(SuperpatchNetwork):
     """Encodes the visible patches of a superpatch and predicts the voxels of the wanted ones.
 
     Called as ``network(image, hidden=None, target=None)``; it returns one volume of the image's shape, zero outside
@@ -41,8 +40,7 @@ class MaskedAutoEncoder3D(DescribedNetwork):
 
     Args:
         in_channels: channels of the image.
-        img_size: voxels of a superpatch, one number or three.
-        patch_size: voxels of a patch, one number or three; must divide ``img_size``.
+        img_size, patch_size: voxels of a superpatch and of a patch, which tiles it, one number or three.
         hidden_size, mlp_dim, num_layers, num_heads: the encoder (the paper: 768, 3072, 12, 12).
         decoder: ``self_attention`` (the paper), ``cross_attention`` or ``hierarchical`` (Hi-End-MAE).
         decoder_hidden_size, decoder_mlp_dim, decoder_num_layers, decoder_num_heads: the decoder; the hierarchical one always
@@ -83,17 +81,10 @@ class MaskedAutoEncoder3D(DescribedNetwork):
         position: str = "sincos",
         activation_checkpointing: bool = False,
     ) -> None:
-        img_size, patch_size = as_triple(img_size, "img_size"), as_triple(patch_size, "patch_size")
         super().__init__(locals())
-        self.in_channels = in_channels
-        self.img_size, self.patch_size = img_size, patch_size
-        self.grid = grid_of(self.img_size, self.patch_size, ("img_size", "patch_size"))
-        if decoder not in DECODERS:
-            raise BadSetting(f"decoder={decoder!r}: expected one of {', '.join(DECODERS)}.")
-        if patch_embedding not in PATCH_EMBEDDINGS:
-            raise BadSetting(f"patch_embedding={patch_embedding!r}: expected one of {', '.join(PATCH_EMBEDDINGS)}.")
-        if head not in HEADS:
-            raise BadSetting(f"head={head!r}: expected one of {', '.join(HEADS)}.")
+        expect(decoder in DECODERS, "decoder", decoder, f"one of {', '.join(DECODERS)}")
+        expect(patch_embedding in PATCH_EMBEDDINGS, "patch_embedding", patch_embedding, f"one of {', '.join(PATCH_EMBEDDINGS)}")
+        expect(head in HEADS, "head", head, f"one of {', '.join(HEADS)}")
         self.patch_embedding = PATCH_EMBEDDINGS[patch_embedding](in_channels, hidden_size, self.patch_size)
         self.positions = PositionEncoding(self.grid, hidden_size, position)
         self.num_layers = num_layers
@@ -107,16 +98,13 @@ class MaskedAutoEncoder3D(DescribedNetwork):
             num_heads=decoder_num_heads,
             patch_voxels=in_channels * self.patch_size[0] * self.patch_size[1] * self.patch_size[2],
             position=position,
-            activation_checkpointing=activation_checkpointing,
+            recomputed=activation_checkpointing,
         )
         initialise_linear_layers(self)
         self.conv_head = ConvHead(in_channels, self.patch_size) if head == "conv" else None
 
     def forward(
-        self,
-        image: torch.Tensor,
-        hidden: torch.Tensor | None = None,
-        target: torch.Tensor | None = None,
+        self, image: torch.Tensor, hidden: torch.Tensor | None = None, target: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Reconstructs the wanted patches from the visible ones.
 
@@ -131,15 +119,10 @@ class MaskedAutoEncoder3D(DescribedNetwork):
         Raises:
             ValueError: for an image or mask of another shape, or samples with unequal numbers of hidden patches.
         """
-        if list(image.shape[1:]) != [self.in_channels, self.img_size[0], self.img_size[1], self.img_size[2]]:
-            raise ValueError(
-                f"image of shape {list(image.shape)}: this network was built for {self.in_channels} channel(s) and "
-                f"superpatches of {self.img_size} voxels."
-            )
+        self._check_image(image)
         if target is None:
             target = torch.ones([image.shape[0], *self.grid], dtype=torch.bool, device=image.device)
-        if list(target.shape) != [image.shape[0], self.grid[0], self.grid[1], self.grid[2]]:
-            raise ValueError(f"target of shape {list(target.shape)}: expected ({image.shape[0]}, *{self.grid}).")
+        self._check_patches(target, "target", image.shape[0])
         encoded_BKD, visible_BK, states = self._encode_with_states(image, hidden)
         num_wanted = int(target.flatten(1).sum(dim=1).max())
         wanted_BT = torch.argsort((~target).flatten(1).to(torch.uint8), dim=1, stable=True)[:, :num_wanted]
@@ -175,8 +158,7 @@ class MaskedAutoEncoder3D(DescribedNetwork):
         if hidden is None:
             visible_BK = torch.arange(positions_BND.shape[1], device=image.device).expand(batch, -1)
         else:
-            if list(hidden.shape) != [batch, self.grid[0], self.grid[1], self.grid[2]]:
-                raise ValueError(f"hidden of shape {list(hidden.shape)}: expected ({batch}, *{self.grid}).")
+            self._check_patches(hidden, "hidden", batch)
             num_visible_B = (~hidden).flatten(1).sum(dim=1).cpu()
             fewest, most = int(num_visible_B.min()), int(num_visible_B.max())
             if fewest != most or fewest == 0:
@@ -186,9 +168,5 @@ class MaskedAutoEncoder3D(DescribedNetwork):
                 )
             visible_BK = torch.argsort(hidden.flatten(1).to(torch.uint8), dim=1, stable=True)[:, :fewest]
         tokens_BKD = self.patch_embedding(image, visible_BK, hidden) + gather_tokens(positions_BND, visible_BK)
-        state_layers = self.decoder.state_layers(self.num_layers)
-        if len(state_layers) == 0:
-            no_states: list[torch.Tensor] = []
-            return self.encoder(tokens_BKD), visible_BK, no_states
-        encoded_BKD, states = self.encoder.encode_with_states(tokens_BKD, state_layers)
+        encoded_BKD, states = self.encoder.encode_with_states(tokens_BKD, self.decoder.state_layers(self.num_layers))
         return encoded_BKD, visible_BK, states

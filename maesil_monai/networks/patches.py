@@ -113,10 +113,7 @@ class ConvStemEmbedding(nn.Module):
 
 
 def assemble_volume(
-    patches_BTP: torch.Tensor,
-    index_BT: torch.Tensor,
-    target: torch.Tensor,
-    patch_size: tuple[int, int, int],
+    patches_BTP: torch.Tensor, index_BT: torch.Tensor, target: torch.Tensor, patch_size: tuple[int, int, int]
 ) -> torch.Tensor:
     """Puts decoded patches at their places; everything outside ``target`` is zero.
 

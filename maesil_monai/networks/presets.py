@@ -5,51 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from maesil_monai.errors import BadSetting
 from maesil_monai.networks.mae import MaskedAutoEncoder3D
 from maesil_monai.networks.slice_mae import SliceMaskedAutoEncoder
+from maesil_monai.option_values import expect
+
+
+def _sizes(encoder: tuple[int, int, int], decoder: tuple[int, int, int]) -> dict[str, int]:
+    """Gives the arguments for width, layers and heads of an encoder and a decoder; all are four times as wide inside."""
+    sizes: dict[str, int] = {}
+    for part, (hidden_size, num_layers, num_heads) in (("", encoder), ("decoder_", decoder)):
+        sizes |= {f"{part}hidden_size": hidden_size, f"{part}mlp_dim": 4 * hidden_size}
+        sizes |= {f"{part}num_layers": num_layers, f"{part}num_heads": num_heads}
+    return sizes
+
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {
-        "hidden_size": 192,
-        "mlp_dim": 768,
-        "num_layers": 4,
-        "num_heads": 6,
-        "decoder_hidden_size": 192,
-        "decoder_mlp_dim": 768,
-        "decoder_num_layers": 3,
-        "decoder_num_heads": 6,
-    },
-    "small": {
-        "hidden_size": 384,
-        "mlp_dim": 1536,
-        "num_layers": 8,
-        "num_heads": 6,
-        "decoder_hidden_size": 384,
-        "decoder_mlp_dim": 1536,
-        "decoder_num_layers": 4,
-        "decoder_num_heads": 12,
-    },
-    "base": {
-        "hidden_size": 768,
-        "mlp_dim": 3072,
-        "num_layers": 12,
-        "num_heads": 12,
-        "decoder_hidden_size": 512,
-        "decoder_mlp_dim": 2048,
-        "decoder_num_layers": 8,
-        "decoder_num_heads": 16,
-    },
-    "hi_end_mae": {
-        "hidden_size": 768,
-        "mlp_dim": 3072,
-        "num_layers": 12,
-        "num_heads": 12,
-        "decoder_hidden_size": 384,
-        "decoder_mlp_dim": 1536,
-        "decoder_num_layers": 5,
-        "decoder_num_heads": 12,
-    },
+    "tiny": _sizes((192, 4, 6), (192, 3, 6)),
+    "small": _sizes((384, 8, 6), (384, 4, 12)),
+    "base": _sizes((768, 12, 12), (512, 8, 16)),
+    "hi_end_mae": _sizes((768, 12, 12), (384, 5, 12)),
 }
 
 
@@ -68,8 +42,7 @@ def build_network(
 
     Args:
         preset: ``tiny``, ``small``, ``base`` or ``hi_end_mae``.
-        img_size: voxels of a superpatch, one number or three.
-        patch_size: voxels of a patch, one number or three.
+        img_size, patch_size: voxels of a superpatch and of a patch, one number or three.
         decoder: ``self_attention`` (the paper's), ``cross_attention`` or ``hierarchical``.
         overrides: any other argument of :class:`MaskedAutoEncoder3D`.
 
@@ -80,22 +53,17 @@ def build_network(
         >>> sum(p.numel() for p in build_network("tiny", 64).parameters()) // 1000
         3349
     """
-    settings = {**_sizes(preset), **overrides}
+    settings = {**_preset(preset), **overrides}
     return MaskedAutoEncoder3D(img_size=img_size, patch_size=patch_size, decoder=decoder, **settings)
 
 
 def build_slice_network(
-    preset: str = "base",
-    img_size: int | Sequence[int] = 128,
-    patch_size: int | Sequence[int] = 8,
-    **overrides: Any,
+    preset: str = "base", img_size: int | Sequence[int] = 128, patch_size: int | Sequence[int] = 8, **overrides: Any
 ) -> SliceMaskedAutoEncoder:
     """Builds a slice-wise masked autoencoder with the widths and depths that :func:`build_network` has for a preset.
 
     Args:
-        preset: as for :func:`build_network`.
-        img_size: voxels of a superpatch, one number or three.
-        patch_size: voxels of a patch, one number or three.
+        preset, img_size, patch_size: as for :func:`build_network`.
         overrides: any other argument of :class:`SliceMaskedAutoEncoder`.
 
     Raises:
@@ -105,10 +73,9 @@ def build_slice_network(
         >>> build_slice_network("tiny", 64).encoder.blocks[0].attention.num_heads
         6
     """
-    return SliceMaskedAutoEncoder(img_size=img_size, patch_size=patch_size, **{**_sizes(preset), **overrides})
+    return SliceMaskedAutoEncoder(img_size=img_size, patch_size=patch_size, **{**_preset(preset), **overrides})
 
 
-def _sizes(preset: str) -> dict[str, Any]:
-    if preset not in PRESETS:
-        raise BadSetting(f"preset={preset!r}: expected one of {', '.join(PRESETS)}.")
+def _preset(preset: str) -> dict[str, Any]:
+    expect(preset in PRESETS, "preset", preset, f"one of {', '.join(PRESETS)}")
     return PRESETS[preset]

@@ -10,15 +10,14 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
-from maesil_monai.geometry import as_triple, grid_of, unpatchify
+from maesil_monai.geometry import unpatchify
 from maesil_monai.networks.attention import SelfAttentionBlock, initialise_linear_layers
 from maesil_monai.networks.decoders import Decoder
-from maesil_monai.networks.described import DescribedNetwork
 from maesil_monai.networks.encoder import VisionTransformerEncoder
 from maesil_monai.networks.patches import LinearPatchEmbedding, gather_tokens
 from maesil_monai.networks.positions import PositionEncoding
+from maesil_monai.networks.superpatch_network import SuperpatchNetwork
 
 
 class SliceDecoder(Decoder):
@@ -44,25 +43,16 @@ class SliceDecoder(Decoder):
         """
         embedded_SKD = self.embed(encoded_SKE)
         visible_SKD = embedded_SKD[:, 1:]
-        positions_1ND = self.positions()
-        num_slices, num_tokens, width = embedded_SKD.shape[0], positions_1ND.shape[1], positions_1ND.shape[2]
-        mask_token = self.mask_token.to(embedded_SKD.dtype)
         if present_SK is not None:
-            visible_SKD = torch.where(present_SK[:, :, None], visible_SKD, mask_token)
-        blank_SND = mask_token.expand(num_slices, num_tokens, width)
-        tokens_SND = blank_SND.scatter(1, visible_SK[:, :, None].expand(-1, -1, width), visible_SKD) + positions_1ND
+            visible_SKD = torch.where(present_SK[:, :, None], visible_SKD, self.mask_token.to(embedded_SKD.dtype))
+        tokens_SND = self.full_sequence(visible_SKD, visible_SK)
         tokens_SND = torch.cat([embedded_SKD[:, :1].to(tokens_SND.dtype), tokens_SND], dim=1)
         for block in self.blocks:
-            if torch.jit.is_scripting():
-                tokens_SND = block(tokens_SND)
-            elif self.activation_checkpointing and self.training:
-                tokens_SND = checkpoint(block, tokens_SND, use_reentrant=False)
-            else:
-                tokens_SND = block(tokens_SND)
+            tokens_SND = block(tokens_SND)
         return self.head(self.norm(tokens_SND[:, 1:]))
 
 
-class SliceMaskedAutoEncoder(DescribedNetwork):
+class SliceMaskedAutoEncoder(SuperpatchNetwork):
     """Encodes and decodes every axial slice of a superpatch by itself, under the masks of the 3D network.
 
     Called like :class:`MaskedAutoEncoder3D`. A token is ``patch_size[0] x patch_size[1]`` pixels of one slice; it is hidden where
@@ -74,8 +64,7 @@ class SliceMaskedAutoEncoder(DescribedNetwork):
 
     Args:
         in_channels: channels of the image.
-        img_size: voxels of a superpatch, one number or three.
-        patch_size: voxels of a patch of the masks, one number or three; must divide ``img_size``.
+        img_size, patch_size: voxels of a superpatch and of a patch of the masks, which tiles it, one number or three.
         hidden_size, mlp_dim, num_layers, num_heads: the encoder (ViT-B: 768, 3072, 12, 12).
         decoder_hidden_size, decoder_mlp_dim, decoder_num_layers, decoder_num_heads: the decoder.
         position: ``sincos`` (fixed, 2D), ``sincos_mae`` or ``learned``, see :class:`PositionEncoding`.
@@ -108,11 +97,7 @@ class SliceMaskedAutoEncoder(DescribedNetwork):
         position: str = "sincos",
         activation_checkpointing: bool = False,
     ) -> None:
-        img_size, patch_size = as_triple(img_size, "img_size"), as_triple(patch_size, "patch_size")
         super().__init__(locals())
-        self.in_channels = in_channels
-        self.img_size, self.patch_size = img_size, patch_size
-        self.grid = grid_of(self.img_size, self.patch_size, ("img_size", "patch_size"))
         slice_grid = self.grid[:2]
         self.patch_embedding = LinearPatchEmbedding(in_channels, hidden_size, (self.patch_size[0], self.patch_size[1], 1))
         self.class_token = nn.Parameter(torch.randn(1, 1, hidden_size) * 0.02)
@@ -127,15 +112,12 @@ class SliceMaskedAutoEncoder(DescribedNetwork):
             num_heads=decoder_num_heads,
             patch_voxels=in_channels * self.patch_size[0] * self.patch_size[1],
             position=position,
-            activation_checkpointing=activation_checkpointing,
+            recomputed=activation_checkpointing,
         )
         initialise_linear_layers(self)
 
     def forward(
-        self,
-        image: torch.Tensor,
-        hidden: torch.Tensor | None = None,
-        target: torch.Tensor | None = None,
+        self, image: torch.Tensor, hidden: torch.Tensor | None = None, target: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Reconstructs the wanted patches, each slice from its own visible tokens.
 
@@ -150,20 +132,14 @@ class SliceMaskedAutoEncoder(DescribedNetwork):
         Raises:
             ValueError: for an image or mask of another shape.
         """
-        if list(image.shape[1:]) != [self.in_channels, self.img_size[0], self.img_size[1], self.img_size[2]]:
-            raise ValueError(
-                f"image of shape {list(image.shape)}: this network was built for {self.in_channels} channel(s) and "
-                f"superpatches of {self.img_size} voxels."
-            )
+        self._check_image(image)
         shape = [image.shape[0], self.grid[0], self.grid[1], self.grid[2]]
         if hidden is None:
             hidden = torch.zeros(shape, dtype=torch.bool, device=image.device)
         if target is None:
             target = torch.ones(shape, dtype=torch.bool, device=image.device)
-        if list(hidden.shape) != shape:
-            raise ValueError(f"hidden of shape {list(hidden.shape)}: expected ({image.shape[0]}, *{self.grid}).")
-        if list(target.shape) != shape:
-            raise ValueError(f"target of shape {list(target.shape)}: expected ({image.shape[0]}, *{self.grid}).")
+        self._check_patches(hidden, "hidden", image.shape[0])
+        self._check_patches(target, "target", image.shape[0])
         target_SN = self._slices_of(target)
         decoded = target_SN.any(dim=1).nonzero()[:, 0]
         if decoded.shape[0] == 0:

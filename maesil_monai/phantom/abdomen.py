@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from maesil_monai.phantom.body import LABELS, Body, Waves, mottled
-from maesil_monai.phantom.canvas import Points, Solid, Tissue, Tubes, chain, ellipsoid, joined, smooth_path
 from maesil_monai.phantom.chest import Chest
+from maesil_monai.phantom.painted_shapes import Points, Solid, Tissue, Tubes, chain, ellipsoid, joined, smooth_path
 from maesil_monai.phantom.vessels import Phase, tree
 
 GAS_HU = -960.0
@@ -27,7 +27,6 @@ class Abdomen:
     """The abdomen of one body.
 
     Args:
-        rng: source of randomness.
         body: whose cavity the organs lie in.
         phase: HU of blood and organs.
         chest: whose diaphragm covers liver, spleen and stomach.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from maesil_monai.phantom.canvas import Points, Profile, Solid, Tissue, ellipsoid
+from maesil_monai.phantom.painted_shapes import Points, Profile, Solid, Tissue, ellipsoid
 
 LABELS = {
     "background": 0,
@@ -51,7 +51,6 @@ class Waves:
     """A smooth random field of mean 0 and variance 1: a sum of plane waves.
 
     Args:
-        rng: source of randomness.
         wave_mm: typical wave length.
         num_waves: how many waves are summed.
     """
@@ -104,11 +103,7 @@ class Surface:
 
 
 class Body:
-    """One person's build, drawn at random: three contours and the tissues between them.
-
-    Args:
-        rng: source of randomness.
-    """
+    """One person's build, drawn at random: three contours and the tissues between them."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.female = bool(rng.random() < 0.5)
@@ -135,13 +130,10 @@ class Body:
             Profile(HEIGHTS, muscle_x), Profile(HEIGHTS, muscle_y), Profile(HEIGHTS, back + 3), rng.uniform(0.02, 0.07)
         )
         thick = 4 + 44 * self.fatness
-        side = np.interp(HEIGHTS, (-400, -260, -130, 0, 150, 300), (1.2, 1.1, 1.0, 0.6, 0.5, 0.4)) * thick
-        front = (
-            np.interp(HEIGHTS, (-400, -260, -130, 0, 150, 300), (0.9, 1.1, 1.1, 0.5, 0.4, 0.3)) * thick * rng.uniform(0.7, 1.3)
-        )
-        rear = (
-            np.interp(HEIGHTS, (-400, -260, -130, 0, 150, 300), (1.1, 1.2, 0.7, 0.45, 0.5, 0.4)) * thick * rng.uniform(0.7, 1.2)
-        )
+        knots = (-400, -260, -130, 0, 150, 300)
+        side = np.interp(HEIGHTS, knots, (1.2, 1.1, 1.0, 0.6, 0.5, 0.4)) * thick
+        front = np.interp(HEIGHTS, knots, (0.9, 1.1, 1.1, 0.5, 0.4, 0.3)) * thick * rng.uniform(0.7, 1.3)
+        rear = np.interp(HEIGHTS, knots, (1.1, 1.2, 0.7, 0.45, 0.5, 0.4)) * thick * rng.uniform(0.7, 1.2)
         self.skin = Surface(
             Profile(HEIGHTS, muscle_x + side + 3),
             Profile(HEIGHTS, muscle_y + (front + rear) / 2 + 3),
@@ -178,9 +170,7 @@ class Body:
             return lean - sheet * (lean - np.float32(self.fat_hu + 15))
 
         body, muscle = LABELS["body"], LABELS["muscle"]
-        parts = [
-            Solid(low, high, self.skin_distance, 15.0, body, [(2.0, mottled(self.fat_hu, 5.0, fat))]),
-        ]
+        parts = [Solid(low, high, self.skin_distance, 15.0, body, [(2.0, mottled(self.fat_hu, 5.0, fat))])]
         if self.female:
             parts += self._breasts(fat)
         return [

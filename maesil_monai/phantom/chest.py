@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from maesil_monai.phantom.body import LABELS, Body, Waves, mottled
-from maesil_monai.phantom.canvas import Distance, Points, Solid, Tissue, Tubes, chain, ellipsoid, joined, smooth_path
+from maesil_monai.phantom.painted_shapes import Distance, Points, Solid, Tissue, Tubes, chain, ellipsoid, joined, smooth_path
 from maesil_monai.phantom.vessels import Phase, grow_tree, tree
 
 SIDES = (("lung_right", 1.0), ("lung_left", -1.0))
@@ -18,7 +18,6 @@ class Chest:
     """The chest of one body.
 
     Args:
-        rng: source of randomness.
         body: whose cavity the lungs fill.
         phase: HU of blood.
     """

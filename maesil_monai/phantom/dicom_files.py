@@ -9,7 +9,7 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ComputedRadiographyImageStorage, CTImageStorage, ExplicitVRLittleEndian
 
-from maesil_monai.phantom.generator import Phantom
+from maesil_monai.phantom.made_up_scan import Phantom
 
 # Tags that identify a person, a place or a day, with values that occur nowhere else: none may be found in what is made of the
 # files. The patient's ID is followed by a number, so that patients differ.

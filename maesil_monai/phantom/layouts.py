@@ -23,7 +23,7 @@ from maesil_monai.phantom.dicom_files import (
     write_ct,
     write_localizer,
 )
-from maesil_monai.phantom.generator import LABELS, Phantom, phantom_scan
+from maesil_monai.phantom.made_up_scan import LABELS, Phantom, phantom_scan
 from maesil_monai.whole_files import write_whole
 
 __all__ = ["PLANTED_TAGS", "write_layouts"]
@@ -47,22 +47,11 @@ BTCV_IDS = {
     "veins": 9,
     "pancreas": 11,
 }
-# Names of TotalSegmentator 2 for the phantom's structures.
+# Names of TotalSegmentator 2 for the phantom's structures: most are its own.
 STRUCTURES = {
-    "aorta": "arteries",
-    "colon": "colon",
-    "gallbladder": "gallbladder",
-    "heart": "heart",
-    "inferior_vena_cava": "veins",
-    "kidney_left": "kidney_left",
-    "kidney_right": "kidney_right",
-    "liver": "liver",
-    "pancreas": "pancreas",
-    "small_bowel": "small_bowel",
-    "spinal_cord": "spinal_canal",
-    "spleen": "spleen",
-    "stomach": "stomach",
-    "trachea": "airways",
+    **{name: name for name in ("colon", "gallbladder", "heart", "kidney_left", "kidney_right", "liver", "pancreas")},
+    **{name: name for name in ("small_bowel", "spleen", "stomach")},
+    **{"aorta": "arteries", "inferior_vena_cava": "veins", "spinal_cord": "spinal_canal", "trachea": "airways"},
     "urinary_bladder": "bladder",
 }
 _TABLE_HEAD = "image_id;age;gender;institute;study_type;split;manufacturer;scanner_model;kvp;pathology;pathology_location"

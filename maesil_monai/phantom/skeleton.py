@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from maesil_monai.phantom.body import LABELS, Body, Waves, mottled
-from maesil_monai.phantom.canvas import (
+from maesil_monai.phantom.painted_shapes import (
     CEILING_MM,
     FLOOR_MM,
     STEPS_PER_MM,
@@ -34,7 +34,6 @@ class Skeleton:
     """The bones of one body.
 
     Args:
-        rng: source of randomness.
         body: whose contours the ribs and hips follow.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from maesil_monai.errors import BadSetting
 from maesil_monai.phantom.body import LABELS
-from maesil_monai.phantom.canvas import Tissue, Tubes, chain, smooth_path
+from maesil_monai.phantom.painted_shapes import Tissue, Tubes, chain, smooth_path
 
 PhaseName = Literal["none", "arterial", "pulmonary", "portal"]
 
@@ -43,7 +44,6 @@ def draw_phase(rng: np.random.Generator, name: str | None = None) -> Phase:
     """Draws a contrast phase and how strongly this person takes it up.
 
     Args:
-        rng: source of randomness.
         name: one of ``none``, ``arterial``, ``pulmonary``, ``portal``; drawn when None.
 
     Raises:
@@ -67,7 +67,6 @@ def grow_tree(
     the middle of its leaves, and thins by Murray's law (r ~ n^(1/2.7), n leaves fed).
 
     Args:
-        rng: source of randomness.
         root: where the tree starts, mm.
         leaves: places to reach, shape (N, 3), mm.
         radius_mm: radius at the root.
@@ -75,7 +74,7 @@ def grow_tree(
         generations: branchings after which the tree is cut off.
 
     Returns:
-        ``(ends, radii)`` as :class:`~maesil_monai.phantom.canvas.Tubes` takes them, two tubes a branch.
+        ``(ends, radii)`` as :class:`~maesil_monai.phantom.painted_shapes.Tubes` takes them, two tubes a branch.
     """
     ends, radii = [], []
     todo = [(np.asarray(root, float), np.asarray(leaves, float), radius_mm, 0)]
@@ -110,13 +109,19 @@ def great_vessels(rng: np.random.Generator, phase: Phase, spine_y: np.ndarray) -
     """Gives aorta, its branches, the caval, iliac, renal and portal veins.
 
     Args:
-        rng: source of randomness.
         phase: HU of blood.
         spine_y: y of the spine's middle at z = 110, 0, -100 and -185 mm, which the descending aorta follows.
     """
     size, sag = rng.normal(1.0, 0.1), rng.normal(0, 4, 4)
     high, mid, low, fork = (float(y) for y in spine_y)
-    arteries, veins = LABELS["arteries"], LABELS["veins"]
+    arteries = LABELS["arteries"]
+
+    def artery(knots: Sequence[ArrayLike], radius_mm: float) -> Tubes:
+        return chain(smooth_path(knots), radius_mm, phase.arteries, arteries)
+
+    def vein(knots: Sequence[ArrayLike], radius_mm: float) -> Tubes:
+        return chain(smooth_path(knots), radius_mm, phase.veins, LABELS["veins"])
+
     aorta = [
         (-2, 24, 62),
         (14 + sag[0], 30, 92),
@@ -134,34 +139,18 @@ def great_vessels(rng: np.random.Generator, phase: Phase, spine_y: np.ndarray) -
     top = np.array([(6, 10, 138), (-6, 2, 142), (-15, -6, 140)])
     tips = np.array([(30, 4, 250), (-16, 0, 255), (-40, -4, 250)])
     for start, stop in zip(top, tips, strict=True):
-        tubes.append(
-            chain(smooth_path([start, (start + stop) / 2 + rng.normal(0, 4, 3), stop]), 4.5 * size, phase.arteries, arteries)
-        )
-    bottom = down[-1]
-    cava = smooth_path([(22, 8, 26), (24, 0, -10), (22, low + 34, -70), (20, low + 30, -120), (14, fork + 26, -192)])
-    upper = smooth_path([(26, 14, 52), (28, 14, 100), (26, 12, 140), (14, 20, 168), (-48, 6, 195)])
-    tubes += [chain(cava, 11.5 * size, phase.veins, veins), chain(upper, 9.0 * size, phase.veins, veins)]
-    tubes.append(chain(smooth_path([(26, 12, 140), (34, 8, 175), (54, 2, 215)]), 7.5 * size, phase.veins, veins))
+        tubes.append(artery([start, (start + stop) / 2 + rng.normal(0, 4, 3), stop], 4.5 * size))
+    cava = [(22, 8, 26), (24, 0, -10), (22, low + 34, -70), (20, low + 30, -120), (14, fork + 26, -192)]
+    upper = [(26, 14, 52), (28, 14, 100), (26, 12, 140), (14, 20, 168), (-48, 6, 195)]
+    tubes += [vein(cava, 11.5 * size), vein(upper, 9.0 * size), vein([(26, 12, 140), (34, 8, 175), (54, 2, 215)], 7.5 * size)]
     for side in (1.0, -1.0):
         groin = np.array([side * 70, 42.0, -318.0])
-        artery = smooth_path(
-            [bottom, (side * 34, fork + 12, -232), (side * 62, 2, -275), groin, np.add(groin, (side * 6, 2, -60))]
-        )
-        vein = smooth_path(
-            [
-                cava[-1],
-                (side * 30, fork, -235),
-                (side * 58, -10, -278),
-                np.add(groin, (-side * 12, -6, 0)),
-                np.add(groin, (-side * 8, -6, -60)),
-            ]
-        )
-        tubes += [chain(vein, 6.5 * size, phase.veins, veins), chain(artery, 5.2 * size, phase.arteries, arteries)]
-        hilum = np.array([side * 42, low + 2, -92.0])
-        tubes.append(chain(smooth_path([(18, low + 28, -84), (side * 24 + 4, low + 18, -88), hilum]), 4.5, phase.veins, veins))
-        tubes.append(
-            chain(smooth_path([(-8, low + 28, -88), (side * 22 - 3, low + 14, -90), hilum]), 3.0, phase.arteries, arteries)
-        )
+        down_leg = [(side * 34, fork + 12, -232), (side * 62, 2, -275), groin, np.add(groin, (side * 6, 2, -60))]
+        up_leg = [(side * 30, fork, -235), (side * 58, -10, -278), *np.add(groin, [(-side * 12, -6, 0), (-side * 8, -6, -60)])]
+        tubes += [vein([smooth_path(cava)[-1], *up_leg], 6.5 * size), artery([down[-1], *down_leg], 5.2 * size)]
+        hilum = (side * 42, low + 2, -92.0)
+        tubes.append(vein([(18, low + 28, -84), (side * 24 + 4, low + 18, -88), hilum], 4.5))
+        tubes.append(artery([(-8, low + 28, -88), (side * 22 - 3, low + 14, -90), hilum], 3.0))
     return [*tubes, *_visceral(rng, phase, low, size)]
 
 

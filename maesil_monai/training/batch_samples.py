@@ -28,5 +28,5 @@ def describe_batch(engine: Workflow) -> dict[str, Any]:
         keys = sampler.keys(epochs + 1, position)
         found["keys"] = [list(key) for key in keys]
         if isinstance(dataset, SeededDataset):
-            found["cases"] = [str(dataset.data[int(dataset.scans_of(key)[0])].get(dataset.image_key)) for key in keys]
+            found["cases"] = [str(dataset.data[int(dataset.scans_of(key)[0])]["image"]) for key in keys]
     return found

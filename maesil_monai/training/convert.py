@@ -8,7 +8,7 @@ from pathlib import Path
 
 from maesil_monai.errors import BadCheckpoint
 from maesil_monai.networks import build_network
-from maesil_monai.networks.described import DESCRIPTION_KEY
+from maesil_monai.networks.described_network import DESCRIPTION_KEY
 from maesil_monai.training.run_record import OVERLAY_NAME
 from maesil_monai.training.settings import RunSettings
 from maesil_monai.weights_file.load import load_strictly

@@ -12,7 +12,7 @@ import ignite.distributed as idist
 from ignite.engine import Events
 from monai.engines import Workflow
 
-from maesil_monai.networks.described import plain
+from maesil_monai.networks.described_network import plain
 from maesil_monai.training.run_record import hardware, versions
 from maesil_monai.training.settings import RunSettings
 from maesil_monai.training.step_count import num_steps

@@ -14,7 +14,7 @@ from maesil_monai.networks.autoencoders import HALVINGS
 from maesil_monai.networks.mae import DECODERS, HEADS, PATCH_EMBEDDINGS
 from maesil_monai.networks.presets import PRESETS
 from maesil_monai.training.allowed_values import NULL, PATH, SIZE, TEXT, WEIGHTS, YES_NO, Allowed, choice, number, several, whole
-from maesil_monai.transforms.resample import Policy
+from maesil_monai.transforms.resample_to_cube import Policy
 
 _MM = number(above=0, example=1.5)
 _SHARE = number(least=0, most=1)

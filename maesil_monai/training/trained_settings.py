@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from maesil_monai.errors import BadCheckpoint
-from maesil_monai.networks.described import differences, plain
+from maesil_monai.networks.described_network import differences, plain
 from maesil_monai.training.settings import RunSettings
 from maesil_monai.weights_file.read import read_weights
 

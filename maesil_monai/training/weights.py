@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from ignite.engine import Engine, Events
 
-from maesil_monai.networks.described import DescribedNetwork
+from maesil_monai.networks.described_network import DescribedNetwork
 from maesil_monai.training.distributed import unwrap
 from maesil_monai.training.settings import RunSettings
 from maesil_monai.weights_file.load import init_weights, load_strictly

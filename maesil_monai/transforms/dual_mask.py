@@ -15,7 +15,8 @@ from monai.utils import MAX_SEED
 from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import as_triple, axial_axis, grid_of
 from maesil_monai.masking import MaskRule, RuleName, draw_target
-from maesil_monai.transforms.crop import volume_shape
+from maesil_monai.option_values import expect
+from maesil_monai.transforms.crop_box import volume_shape
 
 
 class DualMask(Randomizable, Transform):
@@ -27,13 +28,10 @@ class DualMask(Randomizable, Transform):
     Args:
         patch_size: voxels per patch and axis, one number or three.
         rule: ``total``, ``union``, ``plane``, ``axis`` or ``random`` (:class:`maesil_monai.masking.MaskRule`), or a rule
-            made already, whose own ratios then count.
-        total_ratio: see :class:`maesil_monai.masking.MaskRule`, as the next three.
-        plane_ratio: share of each plane.
-        axis_ratio: share of the planes.
-        wrap: lets the block run over the end.
+            made already.
         decode_ratio: share of the hidden patches that are decoded and scored, in (0, 1].
         loss_on_all: decodes and scores every patch, the visible ones too.
+        ratios: of a rule by its name, see :class:`maesil_monai.masking.MaskRule`.
 
     Raises:
         ValueError: for a rule or ratio out of range, or ``decode_ratio`` below 1 together with ``loss_on_all``.
@@ -50,19 +48,15 @@ class DualMask(Randomizable, Transform):
         self,
         patch_size: int | Sequence[int],
         rule: RuleName | MaskRule = "total",
-        total_ratio: float = 0.75,
-        plane_ratio: float = 0.75,
-        axis_ratio: float = 0.5,
-        wrap: bool = False,
+        *,
         decode_ratio: float = 1.0,
         loss_on_all: bool = False,
+        **ratios: Any,
     ) -> None:
         self.patch_size = as_triple(patch_size, "patch_size")
-        self.rule = rule if isinstance(rule, MaskRule) else MaskRule(rule, total_ratio, plane_ratio, axis_ratio, wrap)
-        if not 0.0 < decode_ratio <= 1.0:
-            raise BadSetting(f"decode_ratio={decode_ratio}: expected a value above 0 and at most 1.")
-        if not isinstance(loss_on_all, bool):
-            raise BadSetting(f"loss_on_all={loss_on_all!r}: expected true or false (True or False on a command line).")
+        self.rule = rule if isinstance(rule, MaskRule) and not ratios else MaskRule(rule, **ratios)  # type: ignore[arg-type]
+        expect(0.0 < decode_ratio <= 1.0, "decode_ratio", decode_ratio, "a value above 0 and at most 1")
+        expect(isinstance(loss_on_all, bool), "loss_on_all", loss_on_all, "true or false (True or False on a command line)")
         if loss_on_all and decode_ratio < 1.0:
             raise BadSetting(f"decode_ratio={decode_ratio} with loss_on_all=True: all patches are decoded. Set one of the two.")
         self.decode_ratio = decode_ratio
@@ -118,19 +112,10 @@ class DualMaskd(Randomizable, MapTransform):
 
     Args:
         keys: the image, one key.
-        patch_size: see :class:`DualMask`.
-        rule: see :class:`DualMask`.
-        total_ratio: see :class:`DualMask`.
-        plane_ratio: see :class:`DualMask`.
-        axis_ratio: see :class:`DualMask`.
-        wrap: see :class:`DualMask`.
-        decode_ratio: see :class:`DualMask`.
-        loss_on_all: see :class:`DualMask`.
         valid_key: item that marks the patches without padding; None scores all.
-        hidden_key: where ``hidden`` goes.
-        target_key: where ``target`` goes.
         seed_key: item that holds the masks' seed, for masks that stay the same in every epoch; None draws them.
         allow_missing_keys: leaves data without the image as it is.
+        choices: arguments of :class:`DualMask`.
 
     Raises:
         ValueError: see :class:`DualMask`; also for more than one key.
@@ -146,27 +131,17 @@ class DualMaskd(Randomizable, MapTransform):
     def __init__(
         self,
         keys: KeysCollection,
-        patch_size: int | Sequence[int],
-        rule: RuleName | MaskRule = "total",
-        total_ratio: float = 0.75,
-        plane_ratio: float = 0.75,
-        axis_ratio: float = 0.5,
-        wrap: bool = False,
-        decode_ratio: float = 1.0,
-        loss_on_all: bool = False,
+        *,
         valid_key: str | None = "valid",
-        hidden_key: str = "hidden",
-        target_key: str = "target",
         seed_key: str | None = None,
         allow_missing_keys: bool = False,
+        **choices: Any,
     ) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
         if len(self.keys) != 1:
             raise BadSetting(f"keys={self.keys}: expected one image, for which one pair of masks is drawn.")
-        self.masker = DualMask(patch_size, rule, total_ratio, plane_ratio, axis_ratio, wrap, decode_ratio, loss_on_all)
+        self.masker = DualMask(**choices)
         self.valid_key = valid_key
-        self.hidden_key = hidden_key
-        self.target_key = target_key
         self.seed_key = seed_key
 
     def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> DualMaskd:
@@ -184,5 +159,5 @@ class DualMaskd(Randomizable, MapTransform):
                     raise KeyError(f"key `{needed}`, which holds {what}, is missing in the data.")
             valid = None if self.valid_key is None else d[self.valid_key]
             seed = None if self.seed_key is None else d[self.seed_key]
-            d[self.hidden_key], d[self.target_key] = self.masker(d[key], valid, seed)
+            d["hidden"], d["target"] = self.masker(d[key], valid, seed)
         return d

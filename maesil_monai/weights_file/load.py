@@ -13,7 +13,7 @@ from torch import nn
 
 from maesil_monai.errors import BadCheckpoint
 from maesil_monai.networks import PRESETS, MaskedAutoEncoder3D, SliceMaskedAutoEncoder, build_autoencoder, build_network
-from maesil_monai.networks.described import DESCRIPTION_KEY, DescribedNetwork, OtherNetwork, differences
+from maesil_monai.networks.described_network import DESCRIPTION_KEY, DescribedNetwork, OtherNetwork, differences
 from maesil_monai.weights_file.read import Weights, read_weights
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {

@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from maesil_monai.errors import BadCheckpoint
-from maesil_monai.networks.described import CONVERT, DESCRIPTION_KEY, RECORD_KEY, OtherNetwork, pack, unpack
+from maesil_monai.networks.described_network import CONVERT, DESCRIPTION_KEY, RECORD_KEY, OtherNetwork, pack, unpack
 from maesil_monai.weights_file.checkpoint_files import verify_checkpoint
 
 SAFETENSORS_SUFFIX = ".safetensors"

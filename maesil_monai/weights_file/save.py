@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from maesil_monai.networks.described import DESCRIPTION_KEY, RECORD_KEY, unpack
+from maesil_monai.networks.described_network import DESCRIPTION_KEY, RECORD_KEY, unpack
 from maesil_monai.weights_file.checkpoint_files import save_archive
 from maesil_monai.weights_file.read import SAFETENSORS_SUFFIX
 from maesil_monai.whole_files import write_whole
@@ -24,7 +24,8 @@ def save_weights(
 
     Args:
         path: of the torch archive; the other file has the suffix ``.safetensors``.
-        weights: tensors by name, with the description that :class:`~maesil_monai.networks.described.DescribedNetwork` adds.
+        weights: tensors by name, with the description that
+            :class:`~maesil_monai.networks.described_network.DescribedNetwork` adds.
         record: what else is to be told of the training, as plain values. In the archive it is one more tensor (JSON as uint8),
             which our networks pass over when they load it; in safetensors it stands in the metadata, as the description does.
 

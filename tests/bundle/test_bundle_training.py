@@ -12,7 +12,7 @@ from bundle_runs import TRAINING, Trained, run, workflow
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from maesil_monai.networks.described import RECORD_KEY
+from maesil_monai.networks.described_network import RECORD_KEY
 
 BASELINES = {"mean_of_visible", "interpolate_axial", "nearest_visible_patch", "mean_training_volume"}
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from bundle_runs import CONFIGS, TRAINING, run, workflow
 
-from maesil_monai.data.volumes.source import VolumeSource
+from maesil_monai.data.volumes.volume_source import VolumeSource
+from maesil_monai.networks.conv_head import ConvHead
 from maesil_monai.networks.decoders import CrossAttentionDecoder
-from maesil_monai.networks.heads import ConvHead
 from maesil_monai.networks.patches import ConvStemEmbedding
 from maesil_monai.training.settings import RunSettings
 from maesil_monai.weights_file import read_weights
@@ -116,10 +116,10 @@ EFFECTS: dict[str, tuple[Callable[[Built], Any], Any]] = {
     "decoder": (lambda b: type(b.network.decoder), CrossAttentionDecoder),
     "patch_embedding": (lambda b: type(b.network.patch_embedding), ConvStemEmbedding),
     "head": (lambda b: type(b.network.conv_head), ConvHead),
-    "activation_checkpointing": (lambda b: b.network.encoder.activation_checkpointing, True),
-    "resample_policy": (lambda b: b.step("train", "ResampleToCubed").resamplers[0].policy, "spacing"),
+    "activation_checkpointing": (lambda b: b.network.encoder.blocks[0].recomputed, True),
+    "resample_policy": (lambda b: b.step("train", "ResampleToCubed").transforms[0].policy, "spacing"),
     "spacing_mm": (lambda b: b.source().spacing_mm, pytest.approx((20.0, 20.0, 20.0))),
-    "cube_size": (lambda b: b.step("validate", "ResampleToCubed").resamplers[1].size, (64, 64, 64)),
+    "cube_size": (lambda b: b.step("validate", "ResampleToCubed").transforms[1].size, (64, 64, 64)),
     "superpatch_size": (lambda b: b.network.img_size, (8, 8, 4)),
     "patch_size": (lambda b: (b.network.grid, b.get("train#loss").patch_size), ((4, 4, 2), (2, 2, 2))),
     "window_hu": (lambda b: b.step("train", "WindowHUd").window.window_hu, (-160.0, 240.0)),

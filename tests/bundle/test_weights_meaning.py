@@ -14,7 +14,7 @@ from monai.bundle import load
 
 from maesil_monai.errors import BadCheckpoint
 from maesil_monai.networks import build_network
-from maesil_monai.networks.described import OtherNetwork
+from maesil_monai.networks.described_network import OtherNetwork
 from maesil_monai.weights_file import load_network, read_weights, save_weights
 
 # The run's: preset tiny, superpatches of 16^3 and patches of 4^3 voxels, cube of 32^3, stretched, -1000 to 1000 HU.

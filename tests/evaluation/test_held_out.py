@@ -12,7 +12,7 @@ from monai.data import Dataset
 from monai.transforms import Compose
 
 from maesil_monai.data.volumes.bad_volume import BadVolume
-from maesil_monai.data.volumes.source import ArraySource
+from maesil_monai.data.volumes.volume_source import ArraySource
 from maesil_monai.evaluation.held_out import held_out_loader, held_out_superpatches
 
 AFFINE = np.diag([1.0, 2.0, 3.0, 1.0])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from maesil_monai.data.volumes.bad_volume import BadVolume
-from maesil_monai.data.volumes.source import VolumeSource
+from maesil_monai.data.volumes.volume_source import VolumeSource
 from maesil_monai.evaluation import MeanVolume
 from maesil_monai.geometry import Box
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from maesil_monai.data.volumes.source import ArraySource
+from maesil_monai.data.volumes.volume_source import ArraySource
 from maesil_monai.evaluation.validation_baselines import ValidationBaselines
 
 TRAINING = [{"image": -1000}, {"image": 1000}, {"image": 1000}]

@@ -33,13 +33,13 @@ def test_a_short_training_does_not_collapse_a_vae_unless_the_weight_is_far_too_h
     network = network_of("vae", voxels_per_latent=64, kl_weight=kl_weight, warmup_steps=10)
     curve = train(network, 80)
     network.eval()(smooth_images(8))
-    use = network.latent_use()
+    use = network.bottleneck.use()
     assert use["size"] == 8
     assert (use["active"] == 0, use["kl"] < 0.05) == (collapsed, collapsed)
     # The variance of the images is about 0.045: a collapsed network gives their mean at best.
     assert (curve[-1][0] > 0.03) == collapsed
-    network.reset_latent_use()
-    assert network.latent_use() == {"active": 0, "size": 8, "kl": 0.0}
+    network.bottleneck.reset_use()
+    assert network.bottleneck.use() == {"active": 0, "size": 8, "kl": 0.0}
 
 
 def test_the_commitment_loss_reaches_the_encoder_and_nothing_else():
@@ -94,7 +94,7 @@ def test_a_code_that_nothing_chooses_starts_again_among_the_data():
 def test_the_use_of_the_codes_is_counted_in_evaluation_until_it_is_reset():
     network = network_of("vqvae", num_codes=4)
     bottleneck = network.bottleneck.eval()
-    assert network.latent_use() == {"used": 0, "size": 4, "perplexity": 0.0}
+    assert network.bottleneck.use() == {"used": 0, "size": 4, "perplexity": 0.0}
     bottleneck.codes.copy_(torch.eye(8)[:4])
     choices = torch.tensor([0, 0, 0, 0, 1, 1, 2, 2])  # half, a quarter, a quarter: entropy 3/2 ln 2
     encoded = torch.eye(8)[choices].t().reshape(1, 8, 2, 2, 2)
@@ -102,18 +102,18 @@ def test_the_use_of_the_codes_is_counted_in_evaluation_until_it_is_reset():
     assert torch.equal(latents, encoded)
     assert float(loss) == 0.0
     bottleneck(encoded)
-    assert network.latent_use() == {"used": 3, "size": 4, "perplexity": pytest.approx(2**1.5)}
+    assert network.bottleneck.use() == {"used": 3, "size": 4, "perplexity": pytest.approx(2**1.5)}
     bottleneck.train()(encoded)
     assert int(bottleneck.times_chosen.sum()) == 16
-    network.reset_latent_use()
-    assert network.latent_use()["used"] == 0
+    network.bottleneck.reset_use()
+    assert network.bottleneck.use()["used"] == 0
 
 
 def test_a_short_training_uses_many_codes():
     network = network_of("vqvae", voxels_per_latent=64)
     curve = train(network, 80)
     network.eval()(smooth_images(8))
-    use = network.latent_use()
+    use = network.bottleneck.use()
     assert use["used"] >= 16  # of 32
     assert use["perplexity"] > 8
     assert curve[-1][0] < 0.03  # of a variance of about 0.045

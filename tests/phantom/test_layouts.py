@@ -12,8 +12,8 @@ from maesil_monai.data.dicom import choose_series, find_series, read_series
 from maesil_monai.data.volumes.nifti import read_nifti
 from maesil_monai.phantom import layouts
 from maesil_monai.phantom.dicom_files import PLANTED_TAGS, planted_patient_id
-from maesil_monai.phantom.generator import phantom_scan
 from maesil_monai.phantom.layouts import BTCV_IDS, STRUCTURES, write_layouts
+from maesil_monai.phantom.made_up_scan import phantom_scan
 
 
 @pytest.fixture(scope="module")

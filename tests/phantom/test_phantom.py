@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import label as components
 
-from maesil_monai.phantom.canvas import Canvas, Points, Profile, chain, ellipsoid
-from maesil_monai.phantom.generator import LABELS, SIZES, Phantom, phantom_scan
+from maesil_monai.phantom.made_up_scan import LABELS, SIZES, Phantom, phantom_scan
+from maesil_monai.phantom.painted_shapes import Canvas, Points, Profile, chain, ellipsoid
 from maesil_monai.phantom.vessels import grow_tree
 
 

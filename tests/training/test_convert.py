@@ -12,7 +12,7 @@ import torch
 from maesil_monai.__main__ import main
 from maesil_monai.errors import BadCheckpoint, BadSetting
 from maesil_monai.networks import build_network
-from maesil_monai.networks.described import DESCRIPTION_KEY
+from maesil_monai.networks.described_network import DESCRIPTION_KEY
 from maesil_monai.training.convert import convert
 from maesil_monai.weights_file import load_network
 from maesil_monai.weights_file.checkpoint_files import save_archive

@@ -18,7 +18,7 @@ from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from monai.transforms import MapTransform, Randomizable
 from monai.utils import set_determinism
 
-from maesil_monai.data.samples.loading import training_loader
+from maesil_monai.data.samples.loaders import training_loader
 from maesil_monai.data.samples.sampling import EpochSampler, SeededDataset
 from maesil_monai.inferers import AutocastInferer
 from maesil_monai.training.best_model import BestModel

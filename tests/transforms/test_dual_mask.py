@@ -99,7 +99,7 @@ def test_every_rule_has_its_count(rule, count):
 
 def test_a_rule_made_already_counts_with_its_own_ratios():
     rule = MaskRule("random", total_ratio=0.5)
-    assert torch.equal(DualMask(PATCH, rule=rule)(IMAGE, seed=1)[0], DualMask(PATCH, "random", 0.5)(IMAGE, seed=1)[0])
+    assert torch.equal(DualMask(PATCH, rule=rule)(IMAGE, seed=1)[0], DualMask(PATCH, "random", total_ratio=0.5)(IMAGE, seed=1)[0])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from monai.networks import copy_model_state
 from torch import nn
 
 from maesil_monai.networks import build_autoencoder, build_network, build_slice_network
-from maesil_monai.networks.described import DESCRIPTION_KEY, NUM_BYTES, RECORD_KEY, OtherNetwork, pack, unpack
+from maesil_monai.networks.described_network import DESCRIPTION_KEY, NUM_BYTES, RECORD_KEY, OtherNetwork, pack, unpack
 
 SMALL: dict[str, Any] = {"preset": "tiny", "img_size": (16, 16, 24), "patch_size": 8}
 OTHERS: list[tuple[dict[str, Any], str]] = [

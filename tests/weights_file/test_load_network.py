@@ -15,7 +15,7 @@ from test_described import MEANING, SMALL
 
 from maesil_monai.errors import BadCheckpoint
 from maesil_monai.networks import build_autoencoder, build_network, build_slice_network
-from maesil_monai.networks.described import DESCRIPTION_KEY, OtherNetwork
+from maesil_monai.networks.described_network import DESCRIPTION_KEY, OtherNetwork
 from maesil_monai.weights_file import describe, load_network, network_of, read_weights, save_weights
 from maesil_monai.weights_file.checkpoint_files import save_archive, save_checkpoint
 from maesil_monai.weights_file.load import init_weights

@@ -16,35 +16,20 @@ from typing import Any
 from pydicom import config, dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.tag import Tag
 
-from maesil_monai.data.volumes.admission import DEFAULT_RULES, DICOM_SUFFIXES, AdmissionRules, check_file
+from maesil_monai.data.volumes.admission_checks import DEFAULT_RULES, DICOM_SUFFIXES, AdmissionRules, check_file
 from maesil_monai.data.volumes.bad_volume import BadVolume
 
 # Nothing that tells who the patient is, except the ID, which never leaves `Series.patient_id`.
 TAGS = {
-    "ImageType": 0x00080008,
-    "SOPClassUID": 0x00080016,
-    "Modality": 0x00080060,
-    "PatientID": 0x00100020,
-    "StudyInstanceUID": 0x0020000D,
-    "SeriesInstanceUID": 0x0020000E,
-    "ImagePositionPatient": 0x00200032,
-    "ImageOrientationPatient": 0x00200037,
-    "SamplesPerPixel": 0x00280002,
-    "PhotometricInterpretation": 0x00280004,
-    "NumberOfFrames": 0x00280008,
-    "Rows": 0x00280010,
-    "Columns": 0x00280011,
-    "PixelSpacing": 0x00280030,
-    "BitsAllocated": 0x00280100,
-    "BitsStored": 0x00280101,
-    "HighBit": 0x00280102,
-    "PixelRepresentation": 0x00280103,
-    "PixelPaddingValue": 0x00280120,
-    "PixelPaddingRangeLimit": 0x00280121,
-    "RescaleIntercept": 0x00281052,
-    "RescaleSlope": 0x00281053,
-    "LossyImageCompression": 0x00282110,
+    keyword: Tag(keyword)
+    for keyword in (
+        *("ImageType", "SOPClassUID", "Modality", "PatientID", "StudyInstanceUID", "SeriesInstanceUID"),
+        *("ImagePositionPatient", "ImageOrientationPatient", "Rows", "Columns", "PixelSpacing", "NumberOfFrames"),
+        *("SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+        *("PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleIntercept", "RescaleSlope", "LossyImageCompression"),
+    )
 }
 DICOM_DIRECTORY = "1.2.840.10008.1.3.10"
 _DEFLATED = b"1.2.840.10008.1.2.1.99"

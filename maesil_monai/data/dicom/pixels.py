@@ -52,12 +52,8 @@ def check_format(header: Header) -> tuple[int, int]:
 
     num_frames = header.decimals("NumberOfFrames", 1, default=1.0)[0]
     if num_frames != 1 or header.uid("SOPClassUID").startswith(f"{CT_CLASS}."):
-        raise refuse(
-            "ENHANCED_MULTIFRAME",
-            f"{num_frames:g} frames in one file",
-            "one slice in each",
-            "Convert it to NIfTI or single slices.",
-        )
+        found, cure = f"{num_frames:g} frames in one file", "Convert it to NIfTI or single slices."
+        raise refuse("ENHANCED_MULTIFRAME", found, "one slice in each", cure)
     rows, columns = header.whole("Rows", 0), header.whole("Columns", 0)
     if rows < 1 or columns < 1:
         raise refuse("NO_PIXELS", f"{rows} rows and {columns} columns", "an image", "Leave this file out.")

@@ -12,11 +12,11 @@ from maesil_monai.data.dicom.header import Header, read_header
 from maesil_monai.data.dicom.pixels import OUTSIDE_HU, check_format, is_lossy, read_pixels
 from maesil_monai.data.dicom.series import Series, find_series, why_not_ct
 from maesil_monai.data.dicom.slice_order import MIN_TILT_DEGREES, SliceFault, SliceStack, stack_slices, unit_axes
-from maesil_monai.data.volumes.admission import DEFAULT_RULES, AdmissionRules, check_affine, check_dims
+from maesil_monai.data.volumes.admission_checks import DEFAULT_RULES, AdmissionRules, check_affine, check_dims
 from maesil_monai.data.volumes.bad_volume import BadVolume
 from maesil_monai.data.volumes.hounsfield import ras_source
-from maesil_monai.data.volumes.note import Note
-from maesil_monai.data.volumes.source import ArraySource
+from maesil_monai.data.volumes.volume_note import Note
+from maesil_monai.data.volumes.volume_source import ArraySource
 
 # Directions are written with 6 decimals or so; a turn of a thousandth moves the edge of a 500 mm field by 0.25 mm.
 _SAME_DIRECTION = 1e-3
@@ -71,11 +71,8 @@ def read_series(
     hu, notes = _read_stack(stack, headers, (rows, columns), place)
     source = ras_source(place, hu.transpose(2, 1, 0), affine, rules=rules, notes=notes + _header_notes(headers))
     if stack.tilt_degrees > MIN_TILT_DEGREES:
-        tilt = Note(
-            "GANTRY_TILT",
-            f"slices that lean by {stack.tilt_degrees:.1f} degrees",
-            "kept as a shear of the affine, and so by resampling",
-        )
+        found = f"slices that lean by {stack.tilt_degrees:.1f} degrees"
+        tilt = Note("GANTRY_TILT", found, "kept as a shear of the affine, and so by resampling")
         source.notes = (tilt, *(note for note in source.notes if note.code != "SHEARED"))
     return source
 
@@ -138,13 +135,9 @@ def _check_kinds(headers: list[Header], place: Path) -> None:
     header, reason = reasons[0]
     all_of_it = len(reasons) == len(headers)
     code = "LOCALIZER" if reason == "a localizer" else "NOT_CT" if all_of_it else "MIXED_SERIES"
-    raise BadVolume(
-        code,
-        place if all_of_it else header.path,
-        f"{reason} ({len(reasons)} of {len(headers)} files of the series)",
-        "CT slices",
-        "Leave this series out." if all_of_it else "Remove what is no slice from the series.",
-    )
+    found = f"{reason} ({len(reasons)} of {len(headers)} files of the series)"
+    cure = "Leave this series out." if all_of_it else "Remove what is no slice from the series."
+    raise BadVolume(code, place if all_of_it else header.path, found, "CT slices", cure)
 
 
 def _check_same_grid(headers: list[Header], place: Path, num_shapes: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -158,22 +151,13 @@ def _check_same_grid(headers: list[Header], place: Path, num_shapes: int) -> tup
     if turned.any():
         num_kinds = len(np.unique(np.round(orientations, 2), axis=0))
         other = headers[int(np.argmax(turned))].path.name
-        raise BadVolume(
-            "IMAGE_ORIENTATION_INCONSISTENT",
-            place,
-            f"slices of about {num_kinds} orientations, such as {headers[0].path.name} and {other}",
-            "one orientation",
-            "Leave this series out; a localizer or a rotating view is no volume.",
-        )
+        found = f"slices of about {num_kinds} orientations, such as {headers[0].path.name} and {other}"
+        cure = "Leave this series out; a localizer or a rotating view is no volume."
+        raise BadVolume("IMAGE_ORIENTATION_INCONSISTENT", place, found, "one orientation", cure)
     spacings = np.array([header.decimals("PixelSpacing", 2) for header in headers])
     if num_shapes > 1 or np.abs(spacings - spacings[0]).max() > _SAME_SPACING * np.abs(spacings[0]).max():
-        raise BadVolume(
-            "SLICE_SIZE_INCONSISTENT",
-            place,
-            "slices of several sizes or pixel spacings",
-            "one size",
-            "Split the series into its reconstructions.",
-        )
+        found, cure = "slices of several sizes or pixel spacings", "Split the series into its reconstructions."
+        raise BadVolume("SLICE_SIZE_INCONSISTENT", place, found, "one size", cure)
     if spacings.min() <= 0:
         raise headers[int(np.argmin(spacings.min(axis=1)))].bad_tag("PixelSpacing", "0 or below", "2 lengths in mm")
     return tuple(unit_axes(orientations[0])[:2].ravel().tolist()), tuple(spacings[0].tolist())
@@ -212,14 +196,9 @@ def _read_stack(
         num_rounded += pixels.num_rounded
         for other in group[1:]:
             if not np.array_equal(read_pixels(itk, headers[other], shape).hu, pixels.hu):
-                first, second = headers[group[0]].path.name, headers[other].path.name
-                raise BadVolume(
-                    "DUPLICATE_SLICES",
-                    place,
-                    f"{first} and {second} lie at one place and differ",
-                    "one slice at each place",
-                    "Split the series into its phases or acquisitions.",
-                )
+                found = f"{headers[group[0]].path.name} and {headers[other].path.name} lie at one place and differ"
+                cure = "Split the series into its phases or acquisitions."
+                raise BadVolume("DUPLICATE_SLICES", place, found, "one slice at each place", cure)
             num_dropped += 1
     notes: tuple[Note, ...] = ()
     if num_dropped:

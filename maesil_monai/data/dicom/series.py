@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -14,8 +15,8 @@ from pydicom.uid import UID
 
 from maesil_monai.data.dicom.header import Header, read_header
 from maesil_monai.data.dicom.slice_order import slice_distance_mm
-from maesil_monai.data.volumes.admission import MIN_SLICES
-from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume
+from maesil_monai.data.volumes.admission_checks import MIN_SLICES, check_folder
+from maesil_monai.data.volumes.bad_volume import BadVolume
 from maesil_monai.errors import BadSetting
 
 SeriesPolicy = Literal["thinnest", "all", "one-per-study"]
@@ -76,11 +77,7 @@ def find_series(folder: str | os.PathLike[str]) -> list[Series]:
         MissingVolume: MISSING, if there is no such folder.
         BadVolume: NOT_A_FOLDER.
     """
-    root = Path(folder)
-    if not root.is_dir():
-        if root.exists():
-            raise BadVolume("NOT_A_FOLDER", root, "a file", "a folder of DICOM series", "Name the folder that holds it.")
-        raise MissingVolume("MISSING", root, "no such folder", "a folder of DICOM series", "Check the path.")
+    root = check_folder(folder, "a folder of DICOM series")
     members: dict[str, list[_Member]] = {}
     broken: list[Series] = []
     for path in _files_below(root):
@@ -155,21 +152,12 @@ class _Member:
 
 
 def _member(header: Header) -> _Member:
-    place: tuple[float, ...] | None
-    orientation: tuple[float, ...] | None
-    try:
+    place: tuple[float, ...] | None = None
+    orientation: tuple[float, ...] | None = None
+    with suppress(BadVolume):  # reading the series says what is wrong
         place, orientation = header.decimals("ImagePositionPatient", 3), header.decimals("ImageOrientationPatient", 6)
-    except BadVolume:
-        place = orientation = None
-    return _Member(
-        header.path,
-        header.uid("StudyInstanceUID"),
-        header.text("PatientID"),
-        modality_of(header),
-        why_not_ct(header),
-        place,
-        orientation,
-    )
+    study_uid, patient_id = header.uid("StudyInstanceUID"), header.text("PatientID")
+    return _Member(header.path, study_uid, patient_id, modality_of(header), why_not_ct(header), place, orientation)
 
 
 def _series(uid: str, group: list[_Member]) -> Series:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from maesil_monai.data.prepare.collections.candidate import Candidate
-from maesil_monai.data.volumes.admission import AdmissionRules
+from maesil_monai.data.prepare.collections.listing import Candidate
+from maesil_monai.data.volumes.admission_checks import AdmissionRules
 from maesil_monai.data.volumes.bad_volume import BadVolume
-from maesil_monai.data.volumes.label import check_label
-from maesil_monai.data.volumes.source import ArraySource, VolumeSource
+from maesil_monai.data.volumes.label_check import check_label
 from maesil_monai.data.volumes.volume_files import read_volume
+from maesil_monai.data.volumes.volume_source import ArraySource, VolumeSource
 
 _MAX_ID = np.iinfo(np.uint16).max
 
@@ -29,10 +29,10 @@ def read_label(candidate: Candidate, image: VolumeSource, rules: AdmissionRules)
     Raises:
         BadVolume: the codes of the readers and of :func:`check_label`; LABEL_IDS also for ids beyond 65535.
     """
-    if not candidate.label_files:
+    if not candidate.labels:
         return None
-    merged = np.zeros(image.shape, dtype=np.uint8 if max(candidate.label_ids) < 256 else np.uint16)
-    for number, (_, file) in sorted(zip(candidate.label_ids, candidate.label_files, strict=True)):
+    merged = np.zeros(image.shape, dtype=np.uint8 if max(candidate.labels)[0] < 256 else np.uint16)
+    for number, file in sorted(candidate.labels):
         label = read_volume(file, hounsfield=False, rules=rules)
         # An id of 0: the file holds ids itself.
         if number != 0:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from maesil_monai.data.prepare.collections.series import SeriesPolicy
-from maesil_monai.data.volumes.admission import MAX_VOXELS, MIN_SLICES, AdmissionRules
+from maesil_monai.data.dicom import SeriesPolicy
+from maesil_monai.data.volumes.admission_checks import MAX_VOXELS, MIN_SLICES, AdmissionRules
 from maesil_monai.errors import BadSetting
 from maesil_monai.option_values import expect, read_options
 

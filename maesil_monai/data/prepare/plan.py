@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from maesil_monai.data.prepare.collections.candidate import Candidate, Listing, Split
+from maesil_monai.data.prepare.collections.listing import Candidate, Listing, Split
 from maesil_monai.data.prepare.pseudonyms import Pseudonyms, file_name
 from maesil_monai.data.prepare.splits import assign_splits
-from maesil_monai.data.store.layout import ENTRY_SUFFIX
-from maesil_monai.data.volumes.admission import AdmissionRules
+from maesil_monai.data.store.zarr_metadata import ENTRY_SUFFIX
+from maesil_monai.data.volumes.admission_checks import AdmissionRules
 from maesil_monai.data.volumes.bad_volume import BadVolume
 
 # Goes up whenever the same source would give another entry: older ones are then written again.
@@ -96,9 +97,7 @@ def make_plan(
         listings: folder and content of each collection, by its name.
         names: gives published names.
         rules: what is admitted; the root is set to each collection's folder.
-        seed: of the drawn splits.
-        val_share: see :func:`assign_splits`.
-        test_share: see :func:`assign_splits`.
+        seed, val_share, test_share: see :func:`assign_splits`.
 
     Raises:
         ValueError: as :func:`assign_splits`.
@@ -111,7 +110,7 @@ def make_plan(
     splits = assign_splits(candidates, seed, val_share, test_share)
     jobs: dict[str, Job] = {}
     refusals: list[Refusal] = []
-    num_scans: dict[str, int] = {}
+    num_scans: Counter[str] = Counter()
     for folder, listing in listings.values():
         own_rules = AdmissionRules(rules.max_voxels, rules.min_slices, rules.nan_fill, folder, rules.links_out)
         for candidate in sorted(
@@ -119,30 +118,25 @@ def make_plan(
         ):
             dataset = file_name(candidate.dataset)
             case_id = names.case(candidate.dataset, candidate.case_id)
-            num_scans[dataset] = num_scans.get(dataset, 0) + 1
+            num_scans[dataset] += 1
             patient = names.patient(candidate.patient_id)
             job = Job(candidate, dataset, case_id, patient, splits[candidate.patient_id], own_rules)
             first = jobs.setdefault(job.entry, job)
             if first is not job:
                 refusals.append(_second(job, first))
-    not_ct: dict[str, dict[str, int]] = {}
+    not_ct: dict[str, Counter[str]] = {}
     for collection, (_, listing) in listings.items():
         for _, why in listing.not_ct:
-            counts = not_ct.setdefault(file_name(collection), {})
             # A class of objects that no standard knows is given by its number, which is nobody's business.
             public = re.sub(r"\d[\d.]{5,}", "a private class", why)
-            counts[public] = counts.get(public, 0) + 1
+            not_ct.setdefault(file_name(collection), Counter())[public] += 1
     return Plan([jobs[entry] for entry in sorted(jobs)], refusals, not_ct, num_scans)
 
 
 def _second(job: Job, first: Job) -> Refusal:
-    error = BadVolume(
-        "DUPLICATE_CASE",
-        job.candidate.files[0],
-        f"a second scan named {job.candidate.case_id!r}, as {first.candidate.files[0]}",
-        "one of that name",
-        "Remove or rename one of the two.",
-    )
+    found = f"a second scan named {job.candidate.case_id!r}, as {first.candidate.files[0]}"
+    cure = "Remove or rename one of the two."
+    error = BadVolume("DUPLICATE_CASE", job.candidate.files[0], found, "one of that name", cure)
     return Refusal(job.dataset, job.case_id, error.code, error.cure, str(error))
 
 
@@ -166,9 +160,8 @@ def source_key(job: Job, salt: bytes) -> str:
     rules = job.rules
     settings = (ENTRY_VERSION, rules.max_voxels, rules.min_slices, rules.nan_fill, rules.links_out)
     mac.update(repr((settings, job.dataset, job.case_id, job.patient_id, candidate.version)).encode())
-    mac.update(repr((candidate.label_ids, candidate.label_names)).encode())
-    files: Sequence[Path] = (*candidate.files, *(file for _, file in candidate.label_files))
-    for file in files:
+    mac.update(repr((tuple(number for number, _ in candidate.labels), candidate.label_names)).encode())
+    for file in candidate.all_files:
         status = file.stat()
         mac.update(repr((file.name, status.st_size, status.st_mtime_ns)).encode())
     return mac.hexdigest()[:32]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from maesil_monai.data.prepare.plan import Plan, Refusal
+from maesil_monai.data.prepare.prepare_scan import Outcome
 from maesil_monai.data.prepare.scan_facts import HISTOGRAM_BINS, HISTOGRAM_START_HU, HISTOGRAM_STEP_HU
 from maesil_monai.data.prepare.splits import SPLITS
-from maesil_monai.data.prepare.work import Outcome
-from maesil_monai.whole_files import write_whole
 
 REPORT_JSON, REPORT_HTML = "report.json", "report.html"
 REPORT_VERSION = 1
@@ -77,11 +74,6 @@ def count_codes(refusals: Iterable[Mapping[str, str]]) -> list[tuple[str, int, s
         counts[refusal["code"]] += 1
         cures.setdefault(refusal["code"], refusal["cure"])
     return [(code, count, cures[code]) for code, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
-
-
-def write_report(store: Path, report: Mapping[str, Any]) -> None:
-    """Writes ``report.json``."""
-    write_whole(store / REPORT_JSON, json.dumps(report, indent=1, allow_nan=False) + "\n")
 
 
 def _dataset(name: str, plan: Plan, admitted: Sequence[Outcome]) -> dict[str, Any]:

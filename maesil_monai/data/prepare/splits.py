@@ -7,7 +7,7 @@ import hmac
 import math
 from collections.abc import Iterable
 
-from maesil_monai.data.prepare.collections.candidate import Candidate, Split
+from maesil_monai.data.prepare.collections.listing import Candidate, Split
 from maesil_monai.data.volumes.bad_volume import BadVolume
 from maesil_monai.errors import BadSetting
 
@@ -20,8 +20,7 @@ def drawn_split(patient_id: str, seed: int, val_share: float, test_share: float)
     Args:
         patient_id: names the patient.
         seed: another seed, another draw.
-        val_share: share of patients that validate.
-        test_share: share of patients that test.
+        val_share, test_share: share of patients that validate and that test, 0 to below 1.
 
     Returns:
         The same for the same arguments, on every machine, whatever other patients there are.
@@ -46,9 +45,7 @@ def assign_splits(
 
     Args:
         candidates: all scans.
-        seed: see :func:`drawn_split`.
-        val_share: share of the drawn patients that validate, 0 to below 1.
-        test_share: share of the drawn patients that test, 0 to below 1.
+        seed, val_share, test_share: see :func:`drawn_split`; the shares are those of the drawn patients.
 
     Returns:
         The side of each ``patient_id``.
@@ -67,13 +64,9 @@ def assign_splits(
             continue
         other = official.setdefault(candidate.patient_id, candidate)
         if other.split != candidate.split:
-            raise BadVolume(
-                "LEAKAGE",
-                candidate.files[0],
-                f"{candidate.split}, while {other.files[0]} of the same patient is {other.split}",
-                "all scans of a patient on one side",
-                "Correct the split or the patient in the table of cases.",
-            )
+            found = f"{candidate.split}, while {other.files[0]} of the same patient is {other.split}"
+            cure = "Correct the split or the patient in the table of cases."
+            raise BadVolume("LEAKAGE", candidate.files[0], found, "all scans of a patient on one side", cure)
     return {
         patient: (official[patient].split if patient in official else None) or drawn_split(patient, seed, val_share, test_share)
         for patient in patients

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from maesil_monai.data.store.layout import ENTRY_SUFFIX
+from maesil_monai.data.store.zarr_metadata import ENTRY_SUFFIX
 from maesil_monai.errors import BadSetting
 from maesil_monai.whole_files import write_whole
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from maesil_monai.data.prepare.archive import Prepared
+from maesil_monai.data.prepare.prepare_store import Prepared
 from maesil_monai.data.prepare.pseudonyms import DETAILS_NAME
 from maesil_monai.data.prepare.splits import SPLITS
 
@@ -15,7 +15,7 @@ def summary(result: Prepared, output: str, workers: int = 1) -> str:
     """Says what was done, or, of a dry run, what would be.
 
     Args:
-        result: of :func:`~maesil_monai.data.prepare.archive.prepare`.
+        result: of :func:`~maesil_monai.data.prepare.prepare_store.prepare`.
         output: the store, as the user named it.
         workers: processes, for the estimate of a dry run.
     """

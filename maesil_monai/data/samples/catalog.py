@@ -14,12 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args
 
-from maesil_monai.data.samples.rows import Rows
-from maesil_monai.data.store.places import is_url, place_of
-from maesil_monai.data.volumes.admission import DICOM_SUFFIXES
+from maesil_monai.data.samples.packed_rows import Rows
+from maesil_monai.data.store.folder_or_url import is_url, place_of
+from maesil_monai.data.volumes.admission_checks import DICOM_SUFFIXES
 from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume, UnreadableVolume
 from maesil_monai.data.volumes.volume_files import find_volumes, volume_suffix
 from maesil_monai.errors import BadSetting
+from maesil_monai.option_values import expect
 
 logger = logging.getLogger(__name__)
 
@@ -78,8 +79,7 @@ def build_datalist(
         >>> [row["case_id"] for row in build_datalist(folder, "training")]
         ['a', 'b']
     """
-    if section not in get_args(Section):
-        raise BadSetting(f"section={section!r}: expected {', '.join(get_args(Section)[:-1])} or all.")
+    expect(section in get_args(Section), "section", section, f"{', '.join(get_args(Section)[:-1])} or all")
     if pattern is not None and (not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts):
         raise BadSetting(f"pattern={pattern!r}: expected a glob below the folder, such as '*/ct.nii.gz'.")
     root = str(dataset_dir) if is_url(dataset_dir) else str(Path(dataset_dir))
@@ -87,27 +87,22 @@ def build_datalist(
         file = Path(os.path.abspath(root))  # noqa: PTH100 - links stay links
         top = file.parent.parent  # the folder's name stays in the scan's: many an archive calls every file ct.nii.gz
         return Rows([_row_of(str(top), {"image": file.relative_to(top).as_posix()})], str(top))
-    text = _datalist_text(root)
+    listed, text = _listed(root), _datalist_text(root)
     if text is None:
         lists = {"training": _found(Path(root), pattern, section), "validation": [], "test": []}
     else:
-        lists = _read_datalist(_listed(root), text)
+        lists = _read_datalist(listed, text)
     if section in ("training", "validation") and not lists["validation"]:
         lists["training"], lists["validation"] = _split(root, lists["training"], val_scans)
         if text is not None:
-            logger.info("%s names no validation: its last %d scans are held out", _listed(root), len(lists["validation"]))
-    lists = _of_collections(_listed(root), lists, dataset, leave_out)
+            logger.info("%s names no validation: its last %d scans are held out", listed, len(lists["validation"]))
+    lists = _of_collections(listed, lists, dataset, leave_out)
     if section == "training" and not lists["training"]:
-        _refuse(
-            "NO_VOLUME",
-            _listed(root),
-            "no scan to train on",
-            'scans in the list named "training"',
-            "Add scans; of a store, prepare it again with --val-share 0 or another --split-seed.",
-        )
+        cure = "Add scans; of a store, prepare it again with --val-share 0 or another --split-seed."
+        _refuse("NO_VOLUME", listed, "no scan to train on", 'scans in the list named "training"', cure)
     if section == "test" and not lists["test"]:
         cure = "List scans there (`prepare` with a larger --test-share), or judge --section validation."
-        _refuse("NO_VOLUME", _listed(root), "no scan for the test", 'a list named "test"', cure)
+        _refuse("NO_VOLUME", listed, "no scan for the test", 'a list named "test"', cure)
     return Rows(itertools.chain.from_iterable(lists.values()) if section == "all" else lists[section], root)
 
 
@@ -265,13 +260,9 @@ def _refuse_twins(listed: str, lists: Mapping[str, list[dict[str, Any]]]) -> Non
             seen |= twins
             patient = row.get("patient_id")
             if patient is not None and section_of.setdefault(patient, section) != section:
-                _refuse(
-                    "LEAKAGE",
-                    listed,
-                    f"patient {patient!r} in {section_of[patient]} and in {section}",
-                    "all scans of a patient in one section",
-                    "Move the patient's scans to one of them.",
-                )
+                found = f"patient {patient!r} in {section_of[patient]} and in {section}"
+                cure = "Move the patient's scans to one of them."
+                _refuse("LEAKAGE", listed, found, "all scans of a patient in one section", cure)
 
 
 def _split(root: str, rows: list[dict[str, Any]], val_scans: int | float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -15,7 +15,7 @@ import numpy as np
 from monai.data import Dataset
 from torch.utils.data.distributed import DistributedSampler
 
-from maesil_monai.data.samples.mixture import Mixture, ScanOrder, Weights
+from maesil_monai.data.samples.scan_order import Mixture, ScanOrder, Weights
 from maesil_monai.data.volumes.bad_volume import BadVolume, bad_volume_behind
 from maesil_monai.errors import BadSetting
 
@@ -127,7 +127,6 @@ class SeededDataset(Dataset):
         seed: of the order and of the transforms, not negative.
         sampler: the sampler of the keys, which tells how many samples an epoch has; None: ``len(data)``.
         bad_share: largest share of the scans that may be refused, from 0 to 1.
-        image_key: key of the file that a message names.
         weights: of the collections, see :class:`Mixture`.
         by_patient: whether patients with several scans are visited as often as others, see :class:`Mixture`.
 
@@ -147,7 +146,6 @@ class SeededDataset(Dataset):
         seed: int,
         sampler: EpochSampler | None = None,
         bad_share: float = 0.05,
-        image_key: str = "image",
         weights: Weights = "proportional",
         by_patient: bool = False,
     ) -> None:
@@ -160,7 +158,6 @@ class SeededDataset(Dataset):
         self.seed = seed
         self.samples_per_epoch = len(data) if sampler is None else len(sampler.dataset)  # type: ignore[arg-type]
         self.bad_share = bad_share
-        self.image_key = image_key
         self.refused: dict[int, BadVolume] = {}
         self.mixture = Mixture(data, seed, weights, by_patient)
 
@@ -195,27 +192,16 @@ class SeededDataset(Dataset):
         self.refused[scan] = fault
         logger.warning("scan %d refused, the next one takes its place: %s", scan, fault)
         if len(self.refused) > self.bad_share * len(self.data):
-            raise self._too_many() from fault
-
-    def _too_many(self) -> BadVolume:
-        last = next(reversed(self.refused.values()))
-        return BadVolume(
-            "TOO_MANY_BAD_SCANS",
-            last.path,
-            f"{len(self.refused)} of {len(self.data)} scans refused, this one last: {last.found}",
-            f"at most {self.bad_share:.0%} (bad_share)",
-            "Check the data list and correct or remove the files named in the warnings.",
-        )
+            found = f"{len(self.refused)} of {len(self.data)} scans refused, this one last: {fault.found}"
+            cure = "Check the data list and correct or remove the files named in the warnings."
+            raise BadVolume("TOO_MANY_BAD_SCANS", fault.path, found, f"at most {self.bad_share:.0%} (bad_share)", cure) from fault
 
     def _none_left(self, scan: int) -> BadVolume:
         last = self.refused[scan]
-        return BadVolume(
-            "TOO_MANY_BAD_SCANS",
-            last.path,
-            f"no scan left of its collection {self.data[scan].get('dataset', '')!r}, this one refused last: {last.found}",
-            "one usable scan or more in each collection that has a weight",
-            "Correct the files named in the warnings, or give the collection the weight 0.",
-        )
+        found = f"no scan left of its collection {self.data[scan].get('dataset', '')!r}, this one refused last: {last.found}"
+        expected = "one usable scan or more in each collection that has a weight"
+        cure = "Correct the files named in the warnings, or give the collection the weight 0."
+        return BadVolume("TOO_MANY_BAD_SCANS", last.path, found, expected, cure)
 
 
 def _as_key(key: int | Key) -> Key:

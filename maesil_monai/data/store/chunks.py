@@ -6,7 +6,7 @@ import google_crc32c
 import numpy as np
 from numcodecs import blosc
 
-from maesil_monai.data.store.layout import BLOSC, ArrayLayout
+from maesil_monai.data.store.zarr_metadata import BLOSC, ArrayLayout
 
 _SHUFFLES = {"noshuffle": blosc.NOSHUFFLE, "shuffle": blosc.SHUFFLE, "bitshuffle": blosc.BITSHUFFLE}
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from maesil_monai.data.store.body_counts import count_blocks
 from maesil_monai.data.store.chunks import checksum, encode_chunk
-from maesil_monai.data.store.layout import (
+from maesil_monai.data.store.zarr_metadata import (
     AIR_HU,
     BODY,
     BODY_COUNTS,
@@ -29,7 +29,7 @@ from maesil_monai.data.store.layout import (
     labels_json,
     to_bytes,
 )
-from maesil_monai.data.volumes.source import VolumeSource
+from maesil_monai.data.volumes.volume_source import VolumeSource
 from maesil_monai.geometry import Box, Triple
 from maesil_monai.interpolation import slices_of
 from maesil_monai.whole_files import sync_folder, whole_file, write_whole

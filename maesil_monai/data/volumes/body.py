@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from maesil_monai.data.volumes.source import ArraySource, VolumeSource
+from maesil_monai.data.volumes.volume_source import ArraySource, VolumeSource
 from maesil_monai.geometry import axial_axis
 
 

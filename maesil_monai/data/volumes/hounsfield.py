@@ -7,11 +7,11 @@ import os
 import nibabel as nib
 import numpy as np
 
-from maesil_monai.data.volumes.admission import DEFAULT_RULES, AdmissionRules
+from maesil_monai.data.volumes.admission_checks import DEFAULT_RULES, AdmissionRules
 from maesil_monai.data.volumes.bad_volume import BadVolume
-from maesil_monai.data.volumes.note import Note
 from maesil_monai.data.volumes.scan_geometry import geometry_notes
-from maesil_monai.data.volumes.source import ArraySource
+from maesil_monai.data.volumes.volume_note import Note
+from maesil_monai.data.volumes.volume_source import ArraySource
 from maesil_monai.geometry import Triple
 
 # CT stores HU in 12 or 16 bits; beyond this it is a rescale that went wrong.
@@ -33,8 +33,7 @@ class VoxelIntake:
     Args:
         path: the file as the user named it.
         num_voxels: how many will come.
-        slope: value = slope * raw + inter.
-        inter: see ``slope``.
+        slope, inter: value = slope * raw + inter.
         hounsfield: whether values must look like HU; False for labels.
         rules: ``nan_fill`` counts here.
         values: native int16 voxels in HU that are in memory already; they are judged as they come and not copied.
@@ -127,28 +126,23 @@ def ras_source(
     path: str | os.PathLike[str],
     raw: np.ndarray,
     affine: np.ndarray,
-    slope: float = 1.0,
-    inter: float = 0.0,
     hounsfield: bool = True,
     rules: AdmissionRules = DEFAULT_RULES,
     notes: tuple[Note, ...] = (),
 ) -> ArraySource:
-    """Makes a source in RAS orientation from raw voxels.
+    """Makes a source in RAS orientation from voxels in HU.
 
     Args:
         path: the file as the user named it.
         raw: shape (D, H, W), any real dtype and byte order; not changed.
         affine: voxel to world (RAS+, mm) of ``raw``, shape (4, 4), invertible.
-        slope: value = slope * raw + inter.
-        inter: see ``slope``.
         hounsfield: whether values must look like HU; False for labels.
         rules: what is admitted.
         notes: what the reader noted before.
 
     Returns:
-        int16 if all values are whole numbers within int16, else float32. Where ``raw`` is native int16 in HU it is not copied;
-        axes are turned by strides. Its notes are ``notes``,
-        then those on geometry, then those on values.
+        int16 if all values are whole numbers within int16, else float32. Where ``raw`` is native int16 it is not copied; axes
+        are turned by strides. Its notes are ``notes``, then those on geometry, then those on values.
 
     Raises:
         BadVolume: NON_FINITE, VALUE_RANGE, CONSTANT, NOT_HOUNSFIELD.
@@ -157,8 +151,8 @@ def ras_source(
     order = np.argsort([-abs(stride) for stride in raw.strides], kind="stable")
     ordered = raw.transpose(order)
     flat = ordered.reshape(-1)
-    in_hu = flat.dtype == np.int16 and slope == 1.0 and inter == 0.0
-    intake = VoxelIntake(path, raw.size, slope, inter, hounsfield, rules, flat if in_hu else None)
+    values_in_place = flat if flat.dtype == np.int16 else None
+    intake = VoxelIntake(path, raw.size, hounsfield=hounsfield, rules=rules, values=values_in_place)
     for start in range(0, flat.size, _SLAB_VOXELS):
         intake.take(flat[start : start + _SLAB_VOXELS])
     values, value_notes = intake.finish()
@@ -191,10 +185,6 @@ def _check_values(path: str | os.PathLike[str], low: float, high: float, hounsfi
     if hounsfield and low == high:
         raise BadVolume("CONSTANT", path, f"every voxel is {low:g}", "a scan of something", "Leave this scan out.")
     if hounsfield and low >= MUST_REACH_HU:
-        raise BadVolume(
-            "NOT_HOUNSFIELD",
-            path,
-            f"values {low:g} to {high:g}",
-            f"Hounsfield units, some below {MUST_REACH_HU:g}",
-            "Export the CT without windowing and with its rescale intercept.",
-        )
+        expected = f"Hounsfield units, some below {MUST_REACH_HU:g}"
+        cure = "Export the CT without windowing and with its rescale intercept."
+        raise BadVolume("NOT_HOUNSFIELD", path, f"values {low:g} to {high:g}", expected, cure)

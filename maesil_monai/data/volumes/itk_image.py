@@ -9,11 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from maesil_monai.data.volumes.admission import DEFAULT_RULES, AdmissionRules, check_affine, check_dims, check_file, check_spacing
+from maesil_monai.data.volumes.admission_checks import (
+    DEFAULT_RULES,
+    AdmissionRules,
+    check_affine,
+    check_dims,
+    check_file,
+    check_spacing,
+)
 from maesil_monai.data.volumes.bad_volume import BadVolume
 from maesil_monai.data.volumes.hounsfield import ras_source
-from maesil_monai.data.volumes.note import Note
-from maesil_monai.data.volumes.source import ArraySource
+from maesil_monai.data.volumes.volume_note import Note
+from maesil_monai.data.volumes.volume_source import ArraySource
 
 ITK_SUFFIXES = (".nrrd", ".mha", ".mhd")
 
@@ -62,13 +69,11 @@ def read_itk(path: str | os.PathLike[str], hounsfield: bool = True, rules: Admis
     try:
         image = itk.imread(os.fspath(path))
     except RuntimeError as error:
-        raise BadVolume(
-            "UNREADABLE_VOXELS",
-            path,
+        found, cure = (
             "voxels that are missing, too few or damaged",
-            "those that the header describes",
             "Copy the file again, and for .mhd the file of voxels beside it.",
-        ) from error
+        )
+        raise BadVolume("UNREADABLE_VOXELS", path, found, "those that the header describes", cure) from error
     # ITK's arrays run z, y, x.
     raw = itk.array_from_image(image).reshape(shape[::-1]).transpose(2, 1, 0)
     del image  # which array_from_image copied
@@ -91,13 +96,8 @@ def _check_voxel_file(path: str | os.PathLike[str], rules: AdmissionRules) -> No
     try:
         check_file(Path(path).parent / name, rules)
     except BadVolume as error:
-        raise BadVolume(
-            "UNREADABLE_VOXELS",
-            path,
-            f"voxels in {name!r}: {error.found}",
-            "those that the header describes",
-            "Copy that file too.",
-        ) from error
+        found, expected = f"voxels in {name!r}: {error.found}", "those that the header describes"
+        raise BadVolume("UNREADABLE_VOXELS", path, found, expected, "Copy that file too.") from error
 
 
 def _read_header(itk: Any, path: str | os.PathLike[str]) -> Any:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from maesil_monai.data.volumes.admission import DEFAULT_RULES, AdmissionRules, check_file
+from maesil_monai.data.volumes.admission_checks import DEFAULT_RULES, AdmissionRules, check_file
 from maesil_monai.data.volumes.bad_volume import BadVolume
-from maesil_monai.data.volumes.byte_stream import GZIP_MAX_RATIO, is_gzip, read_chunks
 from maesil_monai.data.volumes.hounsfield import VoxelIntake, turned_to_ras
 from maesil_monai.data.volumes.nifti_header import HEADER_BYTES, NiftiHeader, parse_header
-from maesil_monai.data.volumes.note import Note
-from maesil_monai.data.volumes.source import ArraySource
+from maesil_monai.data.volumes.plain_or_gzip import COPY_AGAIN, GZIP_MAX_RATIO, is_gzip, read_chunks
+from maesil_monai.data.volumes.volume_note import Note
+from maesil_monai.data.volumes.volume_source import ArraySource
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 
@@ -51,11 +51,13 @@ def read_nifti(path: str | os.PathLike[str], hounsfield: bool = True, rules: Adm
     while len(head) < HEADER_BYTES and (chunk := next(chunks, b"")):
         head += chunk
     header = parse_header(path, head, rules)
-    if gzip:
-        _check_ratio(path, num_bytes, header, hounsfield)
+    if gzip and hounsfield and header.num_bytes > max(_BOMB_BYTES, num_bytes * _BOMB_RATIO):
+        found = f"{num_bytes} bytes that claim to hold {header.num_bytes}"
+        expected = f"a CT, which gzip shrinks less than {_BOMB_RATIO} times"
+        raise BadVolume("GZIP_BOMB", path, found, expected, "Leave this file out.")
     most = num_bytes * GZIP_MAX_RATIO if gzip else num_bytes
     if header.offset + header.num_bytes > most:
-        _raise_truncated(path, f"at most {most}", header.offset + header.num_bytes)
+        raise _truncated(path, f"at most {most}", header)
     intake = VoxelIntake(path, header.num_bytes // header.dtype.itemsize, header.slope, header.inter, hounsfield, rules)
     _read_voxels(path, head, chunks, header, intake)
     values, notes = intake.finish()
@@ -85,21 +87,9 @@ def _read_voxels(
         rest = wanted[whole:]
         chunk = next(chunks, b"")
     if place < expected:
-        _raise_truncated(path, str(place), expected)
+        raise _truncated(path, str(place), header)
 
 
-def _check_ratio(path: str | os.PathLike[str], num_bytes: int, header: NiftiHeader, hounsfield: bool) -> None:
-    if hounsfield and header.num_bytes > _BOMB_BYTES and header.num_bytes > num_bytes * _BOMB_RATIO:
-        raise BadVolume(
-            "GZIP_BOMB",
-            path,
-            f"{num_bytes} bytes that claim to hold {header.num_bytes}",
-            f"a CT, which gzip shrinks less than {_BOMB_RATIO} times",
-            "Leave this file out.",
-        )
-
-
-def _raise_truncated(path: str | os.PathLike[str], found: str, expected: int) -> None:
-    raise BadVolume(
-        "TRUNCATED", path, f"{found} of {expected} bytes", "all that the header claims", "Copy the file again from its origin."
-    )
+def _truncated(path: str | os.PathLike[str], there: str, header: NiftiHeader) -> BadVolume:
+    found = f"{there} of {header.offset + header.num_bytes} bytes"
+    return BadVolume("TRUNCATED", path, found, "all that the header claims", COPY_AGAIN)

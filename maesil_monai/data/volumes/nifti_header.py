@@ -9,10 +9,10 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from maesil_monai.data.volumes.admission import AdmissionRules, check_affine, check_dims, check_spacing
+from maesil_monai.data.volumes.admission_checks import AdmissionRules, check_affine, check_dims, check_spacing
 from maesil_monai.data.volumes.bad_volume import BadVolume
-from maesil_monai.data.volumes.note import Note
 from maesil_monai.data.volumes.scan_geometry import check_same_spacing, compare_forms, geometry_notes
+from maesil_monai.data.volumes.volume_note import Note
 from maesil_monai.geometry import Triple
 
 HEADER_BYTES = 540  # of NIfTI-2, the larger one
@@ -30,8 +30,7 @@ class NiftiHeader:
         shape: voxels per axis.
         dtype: of the stored voxels, with its byte order.
         offset: byte at which they begin.
-        slope: value = slope * raw + inter.
-        inter: see ``slope``.
+        slope, inter: value = slope * raw + inter.
         affine: voxel to world (RAS+, mm), shape (4, 4).
         notes: oddities, corrected or kept.
     """
@@ -102,13 +101,9 @@ def _voxel_dtype(path: str | os.PathLike[str], header: nib.Nifti1Header) -> np.d
     if dtype.kind == "c":
         raise BadVolume("COMPLEX", path, "complex numbers", "one real number per voxel", "Export the reconstructed CT.")
     if dtype.kind not in "iuf" or int(header["bitpix"]) != dtype.itemsize * 8:
-        raise BadVolume(
-            "BAD_DATATYPE",
-            path,
-            f"datatype code {code} with {int(header['bitpix'])} bits per voxel",
-            "an integer or float type and its own number of bits",
-            "Export the volume again.",
-        )
+        found = f"datatype code {code} with {int(header['bitpix'])} bits per voxel"
+        expected = "an integer or float type and its own number of bits"
+        raise BadVolume("BAD_DATATYPE", path, found, expected, "Export the volume again.")
     return dtype.newbyteorder(header.endianness)
 
 

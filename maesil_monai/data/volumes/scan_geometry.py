@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from maesil_monai.data.volumes.bad_volume import BadVolume
-from maesil_monai.data.volumes.note import Note
+from maesil_monai.data.volumes.volume_note import Note
 
 MAX_CORNER_DISTANCE_MM = 1.0
 MAX_SPACING_RATIO = 0.01
@@ -51,13 +51,9 @@ def check_same_spacing(path: str | os.PathLike[str], affine: np.ndarray, spacing
     """
     norms, sizes = np.linalg.norm(affine[:3, :3], axis=0), np.abs(np.asarray(spacing_mm, dtype=np.float64))
     if (np.abs(norms - sizes) > MAX_SPACING_RATIO * norms).any():
-        raise BadVolume(
-            "SPACING_CONFLICT",
-            path,
-            f"voxel size {_in_mm(sizes)} mm beside an sform with {_in_mm(norms)} mm",
-            "the same within 1 %",
-            "Find out which is right and write it to both.",
-        )
+        found = f"voxel size {_in_mm(sizes)} mm beside an sform with {_in_mm(norms)} mm"
+        cure = "Find out which is right and write it to both."
+        raise BadVolume("SPACING_CONFLICT", path, found, "the same within 1 %", cure)
 
 
 def compare_forms(path: str | os.PathLike[str], shape: Sequence[int], sform: np.ndarray, qform: np.ndarray) -> tuple[Note, ...]:
@@ -81,20 +77,21 @@ def compare_forms(path: str | os.PathLike[str], shape: Sequence[int], sform: np.
     left, _, right = np.linalg.svd(sform[:3, :3] / norms)
     unsheared = sform.copy()
     unsheared[:3, :3] = (left @ right) * norms
-    corners = np.array([[*corner, 1.0] for corner in itertools.product(*((0.0, n - 1.0) for n in shape))])
-    distance = float(np.linalg.norm(corners @ (unsheared - qform).T, axis=1).max())
+    distance = corner_distance_mm(shape, unsheared, qform)
     mirrored = bool(np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0)
     if mirrored or distance > MAX_CORNER_DISTANCE_MM:
-        raise BadVolume(
-            "FORMS_DISAGREE",
-            path,
-            f"sform and qform {'mirrored' if mirrored else f'{distance:.1f} mm apart'}",
-            f"the same place within {MAX_CORNER_DISTANCE_MM:g} mm",
-            "Find out which is right and set the code of the other to 0.",
-        )
+        found = f"sform and qform {'mirrored' if mirrored else f'{distance:.1f} mm apart'}"
+        expected = f"the same place within {MAX_CORNER_DISTANCE_MM:g} mm"
+        raise BadVolume("FORMS_DISAGREE", path, found, expected, "Find out which is right and set the code of the other to 0.")
     if distance > _FORMS_AGREE_MM:
         return (Note("FORMS_DIFFER", f"sform and qform {distance:.2f} mm apart", "the sform is used"),)
     return ()
+
+
+def corner_distance_mm(shape: Sequence[int], first: np.ndarray, second: np.ndarray) -> float:
+    """Gives how far apart two affines, each of shape (4, 4), put the corner of a volume where they differ most."""
+    corners = np.array([[*corner, 1.0] for corner in itertools.product(*((0.0, n - 1.0) for n in shape))])
+    return float(np.linalg.norm(corners @ (first - second).T, axis=1).max())
 
 
 def _in_mm(sizes: np.ndarray) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from maesil_monai.data.store.places import is_url
-from maesil_monai.data.volumes.source import VolumeSource
+from maesil_monai.data.store.folder_or_url import is_url
+from maesil_monai.data.volumes.volume_source import VolumeSource
 from maesil_monai.errors import BadSetting
 
 _Key = tuple[str, int, int]

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from maesil_monai.data.store import ENTRY_SUFFIX, is_entry, open_entry
-from maesil_monai.data.store.places import is_url
-from maesil_monai.data.volumes.admission import DEFAULT_RULES, DICOM_SUFFIXES, AdmissionRules
+from maesil_monai.data.store.folder_or_url import is_url
+from maesil_monai.data.volumes.admission_checks import DEFAULT_RULES, DICOM_SUFFIXES, AdmissionRules, check_folder
 from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume
 from maesil_monai.data.volumes.itk_image import ITK_SUFFIXES, read_itk
 from maesil_monai.data.volumes.nifti import NIFTI_SUFFIXES, read_nifti
-from maesil_monai.data.volumes.source import ArraySource, VolumeSource
+from maesil_monai.data.volumes.volume_source import ArraySource, VolumeSource
 
 VOLUME_SUFFIXES = (*NIFTI_SUFFIXES, *ITK_SUFFIXES)
 LABEL_PREFIXES = ("label", "seg", "mask")
@@ -124,11 +124,7 @@ def find_volumes(folder: str | os.PathLike[str], others: tuple[str, ...] = ()) -
         MissingVolume: MISSING, if there is no such folder.
         BadVolume: NOT_A_FOLDER; SYMLINK_LOOP, if a folder leads back to one above it.
     """
-    root = Path(folder)
-    if not root.is_dir():
-        if root.exists():
-            raise BadVolume("NOT_A_FOLDER", root, "a file", "a folder of volumes", "Name the folder that holds it.")
-        raise MissingVolume("MISSING", root, "no such folder", "a folder of volumes", "Check the path.")
+    root = check_folder(folder, "a folder of volumes")
     found: list[Path] = []
     for place, folders, files in os.walk(root, followlinks=True):
         here = Path(place)

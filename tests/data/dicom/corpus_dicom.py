@@ -7,7 +7,7 @@ import pydicom
 from pydicom.encaps import encapsulate
 
 from maesil_monai.phantom.dicom_files import StudyTags, draw_uid, write_ct, write_localizer
-from maesil_monai.phantom.generator import Phantom
+from maesil_monai.phantom.made_up_scan import Phantom
 
 SHAPE = (8, 7, 6)
 AXIAL = np.array([[-0.8, 0, 0, 100.0], [0, -0.8, 0, 120.0], [0, 0, 2.5, -300.0], [0, 0, 0, 1]])

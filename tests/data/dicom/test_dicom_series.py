@@ -20,7 +20,7 @@ from maesil_monai.phantom.dicom_files import (
     write_ct,
     write_localizer,
 )
-from maesil_monai.phantom.generator import Phantom
+from maesil_monai.phantom.made_up_scan import Phantom
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 

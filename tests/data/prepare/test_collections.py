@@ -34,7 +34,7 @@ def test_btcv_trains_on_its_labelled_scans_and_tests_on_the_others(tmp_path: Pat
         ("img0061", "btcv/0061", "test"),
     ]
     first = listing.candidates[0]
-    assert first.label_files == (("", raw / "Training/label/label0001.nii.gz"),)
+    assert first.labels == ((0, raw / "Training/label/label0001.nii.gz"),)
     assert first.label_names[5] == (6, "liver")
     assert [path.name for path, _ in listing.not_ct] == ["readme.txt"]
     assert [str(raw / "Training/img/img0002.nii.gz") in line for line in listing.warnings] == [True]
@@ -89,7 +89,7 @@ def test_totalsegmentator_follows_the_official_split_and_records_the_version(
 def test_a_structure_that_the_publisher_does_not_know_gets_an_id_but_its_name_is_not_published(tmp_path: Path) -> None:
     _touch(tmp_path / "s1", "ct.nii.gz", "segmentations/skull.nii.gz", "segmentations/lesion_of_John_Doe.nii.gz")
     (candidate,) = totalsegmentator(tmp_path).candidates
-    assert candidate.label_ids == (118, 91)
+    assert [number for number, _ in candidate.labels] == [118, 91]
     assert candidate.label_names == ((91, "skull"),)
     assert candidate.split is None
 
@@ -111,7 +111,7 @@ def test_scans_of_a_folder_are_one_patients_and_one_line_warns_of_it(tmp_path: P
         ("b/2", "folder/b"),
     ]
     # In b it is not plain whose label it is.
-    assert [len(c.label_files) for c in listing.candidates] == [1, 0, 0]
+    assert [len(c.labels) for c in listing.candidates] == [1, 0, 0]
     assert listing.warnings == [
         f"{tmp_path}: neither --cases nor --patient-regex says whose 3 scans are: each of their 2 folders is taken as a patient"
     ]
@@ -148,7 +148,7 @@ def test_a_table_says_who_is_who_and_takes_no_other_scans(tmp_path: Path, delimi
     first, second, gone = folder_tree(tmp_path, tmp_path / "cases.csv").candidates
     assert (first.patient_id[:3], first.study_id, first.dataset, first.split) == ("Doe", "S1", "ward", "validation")
     assert (second.patient_id, second.dataset, second.split) == ("Roe", "folder", None)
-    assert second.label_files == (("", tmp_path / "deep/b_organs.nii"),)
+    assert second.labels == ((0, tmp_path / "deep/b_organs.nii"),)
     assert gone.files == (tmp_path / "gone.nii",)
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from maesil_monai.data.prepare.collections.candidate import Candidate
+from maesil_monai.data.prepare.collections.listing import Candidate
 from maesil_monai.data.prepare.plan import Job
-from maesil_monai.data.prepare.work import prepare_scan
-from maesil_monai.data.volumes.admission import AdmissionRules
-from maesil_monai.transforms.body import BodyMask
+from maesil_monai.data.prepare.prepare_scan import prepare_scan
+from maesil_monai.data.volumes.admission_checks import AdmissionRules
+from maesil_monai.transforms.body_mask import BodyMask
 
 
 def test_a_worker_takes_at_most_three_times_the_raw_volume(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from prepared_stores import copy_patients, listed
 
-from maesil_monai.data.prepare import Prepared, PrepareOptions, archive, prepare
+from maesil_monai.data.prepare import Prepared, PrepareOptions, prepare, prepare_store
 from maesil_monai.data.prepare.pseudonyms import open_private_folder
 from maesil_monai.data.prepare.store_folder import LOCK_NAME
 from maesil_monai.data.volumes.bad_volume import BadVolume
@@ -150,7 +150,7 @@ def test_a_killed_worker_ends_the_run_with_a_clear_error(scans: Path, tmp_path: 
     def killed(*arguments: object) -> None:
         raise TerminatedWorkerError("SIGKILL(-9)")
 
-    monkeypatch.setattr(archive, "prepare_scan", killed)
+    monkeypatch.setattr(prepare_store, "prepare_scan", killed)
     with pytest.raises(ChildProcessError, match="fewer workers") as caught:
         prepare(PrepareOptions(tmp_path / "store", folder=scans))
     assert clear_error(caught.value) is caught.value

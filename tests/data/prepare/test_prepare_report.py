@@ -10,14 +10,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from maesil_monai.data.prepare.collections.candidate import Candidate, Listing, Split
+from maesil_monai.data.prepare.collections.listing import Candidate, Listing, Split
 from maesil_monai.data.prepare.plan import Plan, Refusal, make_plan
+from maesil_monai.data.prepare.prepare_scan import Outcome
 from maesil_monai.data.prepare.pseudonyms import Pseudonyms
 from maesil_monai.data.prepare.report import report_of
 from maesil_monai.data.prepare.report_page import MAX_ROWS, report_page
 from maesil_monai.data.prepare.scan_facts import hu_histogram, voxel_sha256, whole_hu
-from maesil_monai.data.prepare.work import Outcome
-from maesil_monai.data.volumes.admission import DEFAULT_RULES
+from maesil_monai.data.volumes.admission_checks import DEFAULT_RULES
 
 
 def _candidate(case: str, split: Split | None = "training", dataset: str = "folder") -> Candidate:

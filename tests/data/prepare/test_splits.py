@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from maesil_monai.data.prepare.collections.candidate import Candidate, Split
+from maesil_monai.data.prepare.collections.listing import Candidate, Split
 from maesil_monai.data.prepare.splits import assign_splits, drawn_split
 from maesil_monai.data.volumes.bad_volume import BadVolume
 

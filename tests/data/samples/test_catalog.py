@@ -10,7 +10,7 @@ import fsspec
 import pytest
 
 from maesil_monai.data.samples.catalog import build_datalist, data_hash
-from maesil_monai.data.samples.rows import Rows
+from maesil_monai.data.samples.packed_rows import Rows
 from maesil_monai.data.volumes.bad_volume import BadVolume
 from maesil_monai.data.volumes.volume_files import find_volumes
 

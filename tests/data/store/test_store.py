@@ -12,10 +12,10 @@ import zarr
 
 from maesil_monai.data.store import StoreSource, open_entry, write_entry
 from maesil_monai.data.store.body_counts import BLOCK, BodyCounts, count_blocks
-from maesil_monai.data.store.places import Folder
+from maesil_monai.data.store.folder_or_url import Folder
 from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume
-from maesil_monai.data.volumes.source import ArraySource
 from maesil_monai.data.volumes.volume_files import find_volumes, open_volume, read_volume
+from maesil_monai.data.volumes.volume_source import ArraySource
 from maesil_monai.transforms import BodyMask
 
 SHAPE = (70, 100, 45)  # 3 x 4 x 2 chunks of 32, the last ones cut off

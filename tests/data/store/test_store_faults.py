@@ -9,8 +9,8 @@ import zarr
 
 from maesil_monai.data.store import open_entry, write_entry
 from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume
-from maesil_monai.data.volumes.source import ArraySource
 from maesil_monai.data.volumes.volume_files import find_volumes
+from maesil_monai.data.volumes.volume_source import ArraySource
 
 SHAPE = (70, 100, 45)
 AFFINE = np.diag([0.7, 0.7, 2.5, 1.0])

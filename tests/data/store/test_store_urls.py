@@ -13,7 +13,7 @@ from monai.data import DataLoader, Dataset
 
 from maesil_monai.data.store import open_entry, write_entry
 from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume
-from maesil_monai.data.volumes.source import ArraySource
+from maesil_monai.data.volumes.volume_source import ArraySource
 from maesil_monai.transforms import LoadVolume, LoadVolumed, SuperpatchCropd
 
 SHAPE = (40, 70, 35)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from corpus_nifti import AFFINE, CASES, GZ, content, hu, rotated, save, sheared, values, voxel
 
-from maesil_monai.data.volumes.admission import AdmissionRules
+from maesil_monai.data.volumes.admission_checks import AdmissionRules
 from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume, UnreadableVolume
-from maesil_monai.data.volumes.label import check_label
+from maesil_monai.data.volumes.label_check import check_label
 from maesil_monai.data.volumes.nifti import read_nifti
-from maesil_monai.data.volumes.source import ArraySource
 from maesil_monai.data.volumes.volume_files import read_volume
+from maesil_monai.data.volumes.volume_source import ArraySource
 
 CT_DIR = Path(os.environ.get("MAESIL_CT_DIR", ""))
 needs_ct = pytest.mark.skipif("MAESIL_CT_DIR" not in os.environ, reason="MAESIL_CT_DIR is not set")
@@ -181,6 +181,6 @@ def test_reading_does_not_depend_on_where_pieces_are_cut(tmp_path, monkeypatch):
     path = tmp_path / "scan.nii.gz"
     content(GZ)(path)
     for size in (1, 7, 351, 353, 4096):
-        monkeypatch.setattr("maesil_monai.data.volumes.byte_stream._IN_BYTES", size)
-        monkeypatch.setattr("maesil_monai.data.volumes.byte_stream._OUT_BYTES", size)
+        monkeypatch.setattr("maesil_monai.data.volumes.plain_or_gzip._IN_BYTES", size)
+        monkeypatch.setattr("maesil_monai.data.volumes.plain_or_gzip._OUT_BYTES", size)
         assert np.array_equal(read_nifti(path).array, hu())

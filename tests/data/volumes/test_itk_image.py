@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from maesil_monai.data.volumes.admission import AdmissionRules
+from maesil_monai.data.volumes.admission_checks import AdmissionRules
 from maesil_monai.data.volumes.bad_volume import BadVolume
 from maesil_monai.data.volumes.volume_files import read_volume
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from maesil_monai.data.volumes.resampled import ResampledSource
-from maesil_monai.data.volumes.source import ArraySource
+from maesil_monai.data.volumes.resampled_source import ResampledSource
+from maesil_monai.data.volumes.volume_source import ArraySource
 
 
 def _source(dtype=np.int16, shape=(6, 7, 8)):

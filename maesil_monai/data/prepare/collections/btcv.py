@@ -6,8 +6,8 @@ import os
 import re
 from pathlib import Path
 
-from maesil_monai.data.prepare.collections.candidate import Candidate, Listing, Split
-from maesil_monai.data.prepare.collections.folders import check_folder, sorted_entries
+from maesil_monai.data.prepare.collections.listing import Candidate, Listing, Split, sorted_entries
+from maesil_monai.data.volumes.admission_checks import check_folder
 from maesil_monai.data.volumes.bad_volume import BadVolume
 
 DATASET = "btcv"
@@ -28,7 +28,7 @@ def btcv(folder: str | os.PathLike[str]) -> Listing:
     Raises:
         BadVolume: MISSING, NOT_A_FOLDER, NOT_BTCV.
     """
-    root = _root_of(check_folder(folder))
+    root = _root_of(check_folder(folder, "the folder of a collection"))
     listing = Listing()
     for side, split in _SIDES:
         images = root / side / "img"
@@ -50,8 +50,7 @@ def btcv(folder: str | os.PathLike[str]) -> Listing:
                     patient_id=f"{DATASET}/{number}",
                     study_id="",
                     split=split,
-                    label_files=() if label is None else (("", label),),
-                    label_ids=() if label is None else (0,),
+                    labels=() if label is None else ((0, label),),
                     label_names=() if label is None else tuple(enumerate(ORGANS, start=1)),
                 )
             )
@@ -62,13 +61,8 @@ def _root_of(folder: Path) -> Path:
     for root in (folder, folder / "RawData", folder / "Abdomen" / "RawData"):
         if any((root / side / "img").is_dir() for side, _ in _SIDES):
             return root
-    raise BadVolume(
-        "NOT_BTCV",
-        folder,
-        "neither Training/img nor Testing/img",
-        "the folder RawData of BTCV",
-        "Name RawData, or use --folder for other layouts.",
-    )
+    found, cure = "neither Training/img nor Testing/img", "Name RawData, or use --folder for other layouts."
+    raise BadVolume("NOT_BTCV", folder, found, "the folder RawData of BTCV", cure)
 
 
 def _label_of(folder: Path, number: str) -> Path | None:

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from maesil_monai.data.prepare.collections.candidate import SPLIT_NAMES, Split
+from maesil_monai.data.prepare.collections.listing import SPLIT_NAMES, Split
 from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume
 
 _COLUMNS = ("path", "patient", "study", "dataset", "split", "label")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from pathlib import Path
 
-from maesil_monai.data.prepare.collections.candidate import Candidate, Listing
+from maesil_monai.data.dicom import SeriesPolicy
 from maesil_monai.data.prepare.collections.case_table import CaseRow, read_case_table
-from maesil_monai.data.prepare.collections.folders import check_folder
-from maesil_monai.data.prepare.collections.series import SeriesPolicy, ct_series
+from maesil_monai.data.prepare.collections.listing import Candidate, Listing
+from maesil_monai.data.volumes.admission_checks import check_folder
 from maesil_monai.data.volumes.bad_volume import BadVolume
 from maesil_monai.data.volumes.volume_files import find_volumes, volume_suffix
 from maesil_monai.errors import BadSetting
@@ -39,7 +40,7 @@ def folder_tree(
         ValueError: if the pattern is none, or does not match a path; or both a table and a pattern are given.
         BadVolume: MISSING, NOT_A_FOLDER, SYMLINK_LOOP, NO_VOLUME, and the codes of the table.
     """
-    root = check_folder(folder)
+    root = check_folder(folder, "the folder of a collection")
     if cases_csv is not None and patient_regex is not None:
         raise BadSetting("cases and patient_regex both say who is who: expected one of them.")
     listing = Listing()
@@ -49,18 +50,17 @@ def folder_tree(
         return listing
     pattern = _compiled(patient_regex)
     volumes = find_volumes(root)
-    in_folder: dict[Path, int] = {}
-    for path in volumes:
-        in_folder[path.parent] = in_folder.get(path.parent, 0) + 1
+    in_folder = Counter(path.parent for path in volumes)
     guessed: list[str] = []
     for path in volumes:
         patient = _patient(pattern, path.relative_to(root).as_posix())
         if patient is None:
             patient = _folder_patient(root, path)
             guessed.append(patient)
-        label = _label_beside(path) if in_folder[path.parent] == 1 else None
-        listing.candidates.append(_volume(root, path, patient, label))
-    for series in ct_series(root, series_policy, listing):
+        label = path.with_name(f"label{volume_suffix(path)}")
+        labels = ((0, label),) if in_folder[path.parent] == 1 and label.is_file() else ()
+        listing.candidates.append(Candidate((path,), False, DATASET, _case_id(root, path), patient, "", None, labels))
+    for series in listing.take_ct_series(root, series_policy):
         patient = _patient(pattern, series.files[0].relative_to(root).as_posix()) or series.patient_id
         if not patient:
             patient = _folder_patient(root, series.files[0])
@@ -80,51 +80,25 @@ def folder_tree(
 
 def _add_row(root: Path, row: CaseRow, policy: SeriesPolicy, listing: Listing) -> None:
     path = root / row.path
-    label = root / row.label if row.label else None
+    labels = ((0, root / row.label),) if row.label else ()
     dataset = row.dataset or DATASET
     if not path.is_dir():
         # A path that is not there becomes a candidate too: reading it refuses it by name.
-        listing.candidates.append(_volume(root, path, row.patient, label, dataset, row))
+        case_id = _case_id(root, path)
+        listing.candidates.append(Candidate((path,), False, dataset, case_id, row.patient, row.study, row.split, labels))
         return
-    chosen = ct_series(path, policy, listing)
-    if label is not None and len(chosen) > 1:
+    chosen = listing.take_ct_series(path, policy)
+    if labels and len(chosen) > 1:
         raise BadVolume("BAD_CASES", path, f"{len(chosen)} series and one label", "one series", "Name the folder of the series.")
     for series in chosen:
+        study = row.study or series.study_uid
         listing.candidates.append(
-            Candidate(
-                files=series.files,
-                dicom=True,
-                dataset=dataset,
-                case_id=series.series_uid,
-                patient_id=row.patient,
-                study_id=row.study or series.study_uid,
-                split=row.split,
-                label_files=() if label is None else (("", label),),
-                label_ids=() if label is None else (0,),
-            )
+            Candidate(series.files, True, dataset, series.series_uid, row.patient, study, row.split, labels)
         )
 
 
-def _volume(
-    root: Path, path: Path, patient: str, label: Path | None, dataset: str = DATASET, row: CaseRow | None = None
-) -> Candidate:
-    name = path.relative_to(root).as_posix()
-    return Candidate(
-        files=(path,),
-        dicom=False,
-        dataset=dataset,
-        case_id=name[: len(name) - len(volume_suffix(path))],
-        patient_id=patient,
-        study_id=row.study if row else "",
-        split=row.split if row else None,
-        label_files=() if label is None else (("", label),),
-        label_ids=() if label is None else (0,),
-    )
-
-
-def _label_beside(path: Path) -> Path | None:
-    label = path.with_name(f"label{volume_suffix(path)}")
-    return label if label.is_file() else None
+def _case_id(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix().removesuffix(volume_suffix(path))
 
 
 def _folder_patient(root: Path, path: Path) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from maesil_monai.data.prepare.collections.candidate import Candidate, Listing
-from maesil_monai.data.prepare.collections.folders import check_folder
-from maesil_monai.data.prepare.collections.series import SeriesPolicy, ct_series
+from maesil_monai.data.dicom import SeriesPolicy
+from maesil_monai.data.prepare.collections.listing import Candidate, Listing
+from maesil_monai.data.volumes.admission_checks import check_folder
 from maesil_monai.data.volumes.bad_volume import BadVolume
 
 DATASET = "lidc"
@@ -23,19 +23,11 @@ def lidc(folder: str | os.PathLike[str], series_policy: SeriesPolicy = "thinnest
         BadVolume: MISSING, NOT_A_FOLDER, NO_DICOM.
     """
     listing = Listing()
-    for series in ct_series(check_folder(folder), series_policy, listing):
+    for series in listing.take_ct_series(check_folder(folder, "the folder of a collection"), series_policy):
         # A patient without an ID is told apart by the study or series, so that no two strangers become one.
         patient = series.patient_id or series.study_uid or series.series_uid
         listing.candidates.append(
-            Candidate(
-                files=series.files,
-                dicom=True,
-                dataset=DATASET,
-                case_id=series.series_uid,
-                patient_id=patient,
-                study_id=series.study_uid,
-                split=None,
-            )
+            Candidate(series.files, True, DATASET, series.series_uid, patient, series.study_uid, split=None)
         )
     if not listing.candidates and not listing.not_ct:
         raise BadVolume("NO_DICOM", folder, "no DICOM file", "the LIDC-IDRI download of TCIA", "Name the folder of the download.")

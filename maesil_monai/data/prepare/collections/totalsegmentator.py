@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from maesil_monai.data.prepare.collections.candidate import SPLIT_NAMES, Candidate, Listing, Split
-from maesil_monai.data.prepare.collections.folders import check_folder, sorted_entries
+from maesil_monai.data.prepare.collections.listing import SPLIT_NAMES, Candidate, Listing, Split, sorted_entries
 from maesil_monai.data.prepare.collections.totalsegmentator_classes import CLASSES_V1, CLASSES_V2
+from maesil_monai.data.volumes.admission_checks import check_folder
 from maesil_monai.data.volumes.bad_volume import BadVolume
 
 DATASET = "totalsegmentator"
@@ -30,7 +30,7 @@ def totalsegmentator(folder: str | os.PathLike[str]) -> Listing:
     Raises:
         BadVolume: MISSING, NOT_A_FOLDER, NOT_TOTALSEGMENTATOR, BAD_CASES.
     """
-    root = _root_of(check_folder(folder))
+    root = _root_of(check_folder(folder, "the folder of a collection"))
     split_of = _read_splits(root / _TABLE)
     listing = Listing()
     cases = [case for case in sorted_entries(root) if case.is_dir()]
@@ -52,8 +52,7 @@ def totalsegmentator(folder: str | os.PathLike[str]) -> Listing:
                 patient_id=f"{DATASET}/{case.name}",
                 study_id="",
                 split=split_of.get(case.name),
-                label_files=files,
-                label_ids=tuple(ids[name] for name, _ in files),
+                labels=tuple((ids[name], file) for name, file in files),
                 label_names=tuple(sorted((ids[name], name) for name, _ in files if ids[name] <= num_known)),
                 version=version_of(names),
             )
@@ -101,13 +100,9 @@ def _root_of(folder: Path) -> Path:
     for root in (folder, *(child for child in sorted_entries(folder) if child.is_dir())):
         if any((case / _IMAGE).is_file() for case in sorted_entries(root) if case.is_dir()):
             return root
-    raise BadVolume(
-        "NOT_TOTALSEGMENTATOR",
-        folder,
-        "no folder that holds ct.nii.gz",
-        "s0001/ct.nii.gz and so on, as the archive unpacks",
-        "Name the unpacked archive, or use --folder for other layouts.",
-    )
+    expected = "s0001/ct.nii.gz and so on, as the archive unpacks"
+    cure = "Name the unpacked archive, or use --folder for other layouts."
+    raise BadVolume("NOT_TOTALSEGMENTATOR", folder, "no folder that holds ct.nii.gz", expected, cure)
 
 
 def _structures(case: Path) -> tuple[tuple[str, Path], ...]:
