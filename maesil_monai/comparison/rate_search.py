@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,20 +84,17 @@ class RateSearch:
 
     def _short(self, entry: Entry, seed: int, rate: float, epochs: int) -> float | None:
         run = self._place(entry) / f"{rate:g}"
-        try:
+        with suppress(Diverged):
             self.trainer.run(entry, run, seed, rate, max_epochs=epochs, val_interval=epochs)
-        except Diverged:
-            return None
         return best_value(run)
 
     def _whole(self, entry: Entry, seed: int, rate: float) -> float | None:
         aside = self._aside(entry, rate)
         if aside.is_dir():
             return best_value(aside)
-        try:
-            return best_value(self.trainer.train(entry, seed, rate))
-        except Diverged:
-            return None
+        with suppress(Diverged):
+            self.trainer.train(entry, seed, rate)
+        return best_value(self.trainer.place(entry, seed))
 
     def _put_aside(self, entry: Entry, seed: int, rate: float) -> None:
         if not self._aside(entry, rate).is_dir():
@@ -110,11 +108,5 @@ class RateSearch:
 
 
 def _row(entry: Entry, seed: int, rate: float, epochs: int, value: float | None) -> dict[str, Any]:
-    return {
-        "model": str(entry),
-        "seed": seed,
-        "learning_rate": rate,
-        "epochs": epochs,
-        "psnr_hidden_body": value,
-        "chosen": False,
-    }
+    who = {"model": str(entry), "seed": seed}
+    return {**who, "learning_rate": rate, "epochs": epochs, "psnr_hidden_body": value, "chosen": False}

@@ -21,8 +21,8 @@ from maesil_monai.comparison.bundle_files import BundleFiles
 from maesil_monai.comparison.entry import Entry
 from maesil_monai.comparison.pipeline import Pipeline, Split
 from maesil_monai.comparison.scores import Scores
-from maesil_monai.comparison.scoring import CONSTANTS_HU
 from maesil_monai.data.prepare import PrepareOptions, prepare
+from maesil_monai.evaluation.baselines import CONSTANTS_HU
 from maesil_monai.phantom.layouts import write_layouts
 from maesil_monai.training.trained_on import TrainedOn
 
