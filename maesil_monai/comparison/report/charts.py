@@ -10,8 +10,9 @@ from statistics import fmean
 from typing import Literal
 
 from maesil_monai.comparison.report.results import Results
-from maesil_monai.comparison.report.systems import BASELINES, GROUPS, MAESIL, METRICS, System
-from maesil_monai.comparison.report.wording import JUDGED, interval_text, noun, quantity_words
+from maesil_monai.comparison.report.settings import noun
+from maesil_monai.comparison.report.shown_metrics import JUDGED, METRICS
+from maesil_monai.comparison.report.systems import BASELINES, GROUPS, MAESIL, System
 from maesil_monai.reports.chart_set import ChartSet
 from maesil_monai.reports.charts import BarRow, IntervalRow, Panel, Points, bars, intervals, panels, sample
 
@@ -102,12 +103,11 @@ def differences(results: Results) -> ChartSet:
                 continue
             low = value.difference if value.difference_low is None else value.difference_low
             high = value.difference if value.difference_high is None else value.difference_high
-            sign = value.sign * (1 if metric.higher_better else -1)
-            words = f"{metric.text(value.difference, True)} {interval_text(metric, value, difference=True)}".strip()
-            rows.append(IntervalRow(system.label, value.difference, low, high, _VERDICTS[sign], words))
+            verdict = _VERDICTS[metric.verdict(value)]
+            rows.append(IntervalRow(system.label, value.difference, low, high, verdict, metric.difference(value)))
         if rows:
             sides = ("worse than MAESIL", "better than MAESIL")
-            name = quantity_words(metric, region)
+            name = metric.words(region)
             unit = f"difference in {metric.label}" + (f" ({metric.unit})" if metric.unit else "")
             left, right = sides if metric.higher_better else sides[::-1]
             charts.append(intervals(f"{name}: differences to MAESIL", name, rows, unit, left, right))

@@ -6,9 +6,10 @@ import math
 from collections import defaultdict
 from statistics import fmean
 
-from maesil_monai.comparison.report.measured_cells import NO_ROW, name_cell
+from maesil_monai.comparison.report.cells import NO_ROW, name_cell
 from maesil_monai.comparison.report.results import Results
-from maesil_monai.comparison.report.systems import MAESIL, METRICS, System
+from maesil_monai.comparison.report.shown_metrics import METRICS
+from maesil_monai.comparison.report.systems import MAESIL, System
 from maesil_monai.reports.tables import Cell, Row, Table
 
 PLANES = ("block", "surviving")

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from maesil_monai.comparison.report.results import UNIFIED, Results
-from maesil_monai.comparison.report.wording import noun
 
-COMMANDS = "commands"
 _SAME_FOR_ALL = (
     "All systems are judged on the same superpatches under the same masks, those with a * aside. Errors are pooled over a scan's "
     "superpatches, then turned into dB, then averaged over a patient's scans, over patients and seeds, then over collections."
@@ -55,14 +53,13 @@ def patch_sizes(results: Results) -> list[str]:
 
 def commands(results: Results) -> list[str]:
     """Gives the exact commands, if the settings hold them."""
-    found = results.settings.get(COMMANDS) or results.settings.get("command") or []
-    return [found] if isinstance(found, str) else [str(command) for command in found]
+    return [str(command) for command in results.settings.get("commands") or ()]
 
 
 def settings_tables(results: Results) -> list[tuple[str, dict[Any, str], list[Any]]]:
     """Gives all of it as tables: ``(title, headings by key, rows of text by key)``, those without a row left out."""
     content = results.content
-    settings = {key: value for key, value in results.settings.items() if key not in (COMMANDS, "command")}
+    settings = {key: value for key, value in results.settings.items() if key != "commands"}
     settings |= {"test_uses": content["test_uses"]} if "test_uses" in content else {}
     search = [entry for entry in content.get("search") or () if isinstance(entry, Mapping)]
     tried = {key: key for entry in search for key in entry}
@@ -73,13 +70,19 @@ def settings_tables(results: Results) -> list[tuple[str, dict[Any, str], list[An
         ("Learning rates tried, judged on validation", tried, [{key: plain(row.get(key)) for key in tried} for row in search]),
         ("Codebooks", book, [{key: plain(row.get(key)) for key in book} for row in books]),
     ]
-    for title, part, value in (
-        ("Hardware", "part", "value"),
-        ("Versions", "package", "version"),
-        ("Checkpoints", "run", "SHA-256"),
-    ):
-        tables.append((title, {0: part, 1: value}, list(_flat(content.get(title.lower()) or {}))))
+    for title, *head in (("Hardware", "part", "value"), ("Versions", "package", "version"), ("Checkpoints", "run", "SHA-256")):
+        tables.append((title, dict(enumerate(head)), list(_flat(content.get(title.lower()) or {}))))
     return [table for table in tables if table[2]]
+
+
+def noun(count: int, one: str, many: str = "") -> str:
+    """Gives the singular for 1, else the plural; without ``many`` an s is added.
+
+    Example:
+        >>> noun(1, "run"), noun(0, "run"), noun(2, "baseline that learns nothing", "baselines that learn nothing")
+        ('run', 'runs', 'baselines that learn nothing')
+    """
+    return one if count == 1 else many or f"{one}s"
 
 
 def plain(value: Any) -> str:
