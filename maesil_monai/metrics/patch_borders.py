@@ -113,7 +113,6 @@ class PooledBlockiness(PooledMetric):
 
     Args:
         region: the name of a region, see :mod:`maesil_monai.metrics.regions`.
-        per_axis: adds ``blockiness_axis0`` to ``blockiness_axis2`` and ``blockiness_truth_axis0`` to ``..._axis2``.
 
     Raises:
         ValueError: for an unknown region.
@@ -123,21 +122,12 @@ class PooledBlockiness(PooledMetric):
         ('blockiness', 'blockiness_truth')
     """
 
-    def __init__(self, region: str = "hidden_body", per_axis: bool = False) -> None:
+    names = ("blockiness", "blockiness_truth")
+    num_sums = 3 * 2 * 3  # of two kinds of faces across three axes: sums of the prediction, sums of the truth, numbers
+
+    def __init__(self, region: str = "hidden_body") -> None:
         super().__init__()
         (self.region,) = checked_regions([region])
-        self.per_axis = per_axis
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """``blockiness`` and ``blockiness_truth``, with ``per_axis`` also these of every axis."""
-        axes = [f"_axis{axis}" for axis in range(3)] if self.per_axis else []
-        return tuple(f"{volume}{axis}" for axis in ("", *axes) for volume in ("blockiness", "blockiness_truth"))
-
-    @property
-    def num_sums(self) -> int:
-        """Two kinds of faces across three axes: sums of the prediction, sums of the truth, numbers."""
-        return 3 * 2 * 3
 
     def _sums(
         self, prediction: torch.Tensor, image: torch.Tensor, label: Mapping[str, torch.Tensor], patch_size: Triple
@@ -150,12 +140,7 @@ class PooledBlockiness(PooledMetric):
 
     def _values(self, totals: torch.Tensor) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
         *both, numbers = totals.T.unflatten(1, (3, 2, 3)).unbind(dim=1)
-        found = {}
-        chosen = [("", slice(None)), *((f"_axis{axis}", slice(axis, axis + 1)) for axis in range(3))]
-        for suffix, axes in chosen if self.per_axis else chosen[:1]:
-            for name, sums in zip(("blockiness", "blockiness_truth"), both, strict=True):
-                found[f"{name}{suffix}"] = index_of(sums[..., axes], numbers[..., axes])
-        return found
+        return {name: index_of(sums, numbers) for name, sums in zip(self.names, both, strict=True)}
 
 
 def _neighbours(volume: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
