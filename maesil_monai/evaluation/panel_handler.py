@@ -128,7 +128,7 @@ class PanelHandler:
             image, patches = label["image"].float(), label["hidden"]
             patch_size = grid_of(image.shape[2:], patches.shape[1:], ("image", "token grid"))
             hidden = tokens_to_voxels(patches, patch_size)
-            scored = region_voxels("hidden_body", patches, label["body"], label["target"], patch_size)
+            scored = region_voxels("hidden_body", label, patch_size)
             pasted = self.paste_visible and patches.any()  # a network that hides nothing is shown as it is
             shown = torch.where(hidden, pred, image) if pasted else pred
             epoch = f"_epoch{engine.state.epoch:04d}" if self.keep_all else ""

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from maesil_monai.errors import UserError
+from maesil_monai.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -118,17 +119,11 @@ def _fill_backbone(network: Any, weights: Any, path: Path) -> None:
 def _download(url: str, path: Path) -> None:
     """Fetches a file whole or not at all, and compares its checksum."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    checksum = hashlib.sha256()
-    try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer, partial.open("wb") as file:
-            size = int(answer.headers.get("Content-Length", 0)) / 1e6
-            logger.info("Downloading AlexNet's weights for LPIPS, this once: %s (%.1f MB) to %s", url, size, path)
-            while block := answer.read(1 << 20):
-                checksum.update(block)
-                file.write(block)
-        if not checksum.hexdigest().startswith(SHA256_START):
-            raise OSError(f"{url} came with another checksum, {checksum.hexdigest()[:8]}: expected {SHA256_START}")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
+        size = int(answer.headers.get("Content-Length", 0)) / 1e6
+        logger.info("Downloading AlexNet's weights for LPIPS, this once: %s (%.1f MB) to %s", url, size, path)
+        content = answer.read()
+    checksum = hashlib.sha256(content).hexdigest()
+    if not checksum.startswith(SHA256_START):
+        raise OSError(f"{url} came with another checksum, {checksum[:8]}: expected {SHA256_START}")
+    write_whole(path, content)

@@ -8,13 +8,13 @@ thick slices, or masks that hide whole planes, do not shift the index of a pictu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 
 from maesil_monai.geometry import Triple, as_triple
 from maesil_monai.metrics.pooled import PooledMetric
-from maesil_monai.metrics.regions import checked_regions, complete_volume, region_voxels
+from maesil_monai.metrics.regions import Label, checked_regions, complete_volume, region_voxels
 
 SLAB_VOXELS = 2**21  # whole volumes are taken in slabs of about so many voxels, which bounds the memory
 
@@ -129,13 +129,10 @@ class PooledBlockiness(PooledMetric):
         super().__init__()
         (self.region,) = checked_regions([region])
 
-    def _sums(
-        self, prediction: torch.Tensor, image: torch.Tensor, label: Mapping[str, torch.Tensor], patch_size: Triple
-    ) -> Sequence[torch.Tensor]:
-        hidden, target = label["hidden"], label["target"]
-        region = region_voxels(self.region, hidden, label.get("body"), target, patch_size)
-        judged = complete_volume(self.region, prediction, image, hidden, target, patch_size)
-        of_prediction, of_truth = face_sums(judged, patch_size, region), face_sums(image, patch_size, region)
+    def _sums(self, prediction: torch.Tensor, label: Label, patch_size: Triple) -> Sequence[torch.Tensor]:
+        region = region_voxels(self.region, label, patch_size)
+        judged = complete_volume(self.region, prediction, label, patch_size)
+        of_prediction, of_truth = face_sums(judged, patch_size, region), face_sums(label["image"], patch_size, region)
         return torch.cat([of_prediction[:, 0], of_truth[:, 0], of_truth[:, 1]], dim=1).flatten(1).unbind(dim=1)
 
     def _values(self, totals: torch.Tensor) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from monai.metrics import Cumulative
 
 from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Triple, grid_of
+from maesil_monai.metrics.regions import Label
 
 logger = logging.getLogger(__name__)
 
@@ -57,16 +58,14 @@ class PooledMetric(Cumulative, ABC):
         """How many sums a row holds behind the number of its scan."""
 
     @abstractmethod
-    def _sums(
-        self, prediction: torch.Tensor, image: torch.Tensor, label: Mapping[str, torch.Tensor], patch_size: Triple
-    ) -> Sequence[torch.Tensor]:
+    def _sums(self, prediction: torch.Tensor, label: Label, patch_size: Triple) -> Sequence[torch.Tensor]:
         """Sums over each sample's voxels: :attr:`num_sums` float64 tensors (B,), from float32 volumes (B, 1, D, H, W)."""
 
     @abstractmethod
     def _values(self, totals: torch.Tensor) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
         """Turns totals, float64 (num_sums, S), into ``{name: (values (S,), how many voxels they are from (S,))}``."""
 
-    def __call__(self, prediction: torch.Tensor, label: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    def __call__(self, prediction: torch.Tensor, label: Label) -> torch.Tensor:
         """Adds a batch of reconstructions.
 
         Args:
@@ -96,7 +95,7 @@ class PooledMetric(Cumulative, ABC):
             )
         scan = label["scan"].to(image.device, torch.float64)
         if self.not_measured is None:
-            sums = self._sums(prediction.detach().float(), image.float(), label, patch_size)
+            sums = self._sums(prediction.detach().float(), {**label, "image": image.float()}, patch_size)
             rows = torch.stack([scan, *sums], dim=1)
         else:
             rows = torch.cat([scan[:, None], torch.full((len(scan), self.num_sums), math.nan).to(scan)], dim=1)

@@ -17,7 +17,7 @@ from maesil_monai.comparison.report.figure3 import Picture, figure_3
 from maesil_monai.comparison.report.results import Results
 from maesil_monai.comparison.report.systems import GROUPS
 from maesil_monai.reports.case import Case
-from maesil_monai.reports.chart_set import ChartSet
+from maesil_monai.reports.charts import ChartSet
 
 
 @pytest.mark.parametrize("draw", [training_curves, error_by_distance, differences, blockiness])

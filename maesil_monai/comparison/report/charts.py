@@ -13,8 +13,7 @@ from maesil_monai.comparison.report.results import Results
 from maesil_monai.comparison.report.settings import noun
 from maesil_monai.comparison.report.shown_metrics import JUDGED, METRICS
 from maesil_monai.comparison.report.systems import BASELINES, GROUPS, MAESIL, System
-from maesil_monai.reports.chart_set import ChartSet
-from maesil_monai.reports.charts import BarRow, IntervalRow, Panel, Points, bars, intervals, panels, sample
+from maesil_monai.reports.charts import BarRow, ChartSet, IntervalRow, Panel, Points, bars, intervals, panels, sample
 
 _LINES = {name: f"base{number}" for number, name in enumerate(BASELINES, 1)}
 _VERDICTS: dict[int, Literal["good", "bad", "open"]] = {1: "good", -1: "bad", 0: "open"}
