@@ -86,6 +86,7 @@ class Judge:
         """
         name = f"{entry}-seed{seed}"
         who = {"model": entry.label, "training_rule": entry.rule, "seed": seed}
+        common = self.bundle.settings_of(BASELINE_ENTRY)
         with alone(self.folder, f"scores of {name}"):
             preset = preset_of(checkpoint, entry, self.bundle)
             weights = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
@@ -96,7 +97,8 @@ class Judge:
                 pipeline = Pipeline(self.bundle, entry, self.split, rule, preset)
                 refuse_seen(checkpoint, entry, pipeline.scans)
                 network = pipeline.network(checkpoint)
-                same = self._has_common_sizes(pipeline)
+                # On the superpatches of the others, so that pictures of both belong together.
+                same = all(pipeline.settings[key] == common[key] for key in SIZE_KEYS)
                 facts = {**who, **network_facts(network), "same_superpatches": same}
                 self._log_use([name], rule, weights)
                 pictured = {}
@@ -145,11 +147,6 @@ class Judge:
         """Tells whether a seed of a model was judged with pictures; those of one are enough."""
         judged = (self.folder / "scores").glob(f"*/{self.rules[0]}.json")
         return any(file.parent.name.rsplit("-seed", 1)[0] == str(entry) for file in judged)
-
-    def _has_common_sizes(self, pipeline: Pipeline) -> bool:
-        """Tells whether a model is judged on the superpatches of the others, so that pictures of both belong together."""
-        common = self.bundle.settings_of(BASELINE_ENTRY)
-        return all(pipeline.settings[key] == common[key] for key in SIZE_KEYS)
 
     def _fingerprint(self, rule: str, weights: str) -> dict[str, Any]:
         keys = ("split", "configs_sha256", "judged_sha256", "headline_rule")

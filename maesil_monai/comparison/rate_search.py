@@ -79,7 +79,8 @@ class RateSearch:
                 rows[-1]["chosen"] = True
                 return rows
             logger.warning("%s at %g: its whole run is worse than its short one, %g is next", entry, rate, max(lower))
-            self._put_aside(entry, seed, rate)
+            if not self._aside(entry, rate).is_dir():
+                self.trainer.place(entry, seed).rename(self._aside(entry, rate))
             rate = max(lower)
 
     def _short(self, entry: Entry, seed: int, rate: float, epochs: int) -> float | None:
@@ -95,10 +96,6 @@ class RateSearch:
         with suppress(Diverged):
             self.trainer.train(entry, seed, rate)
         return best_value(self.trainer.place(entry, seed))
-
-    def _put_aside(self, entry: Entry, seed: int, rate: float) -> None:
-        if not self._aside(entry, rate).is_dir():
-            self.trainer.place(entry, seed).rename(self._aside(entry, rate))
 
     def _place(self, entry: Entry) -> Path:
         return self.trainer.folder / SEARCH_FOLDER / str(entry)

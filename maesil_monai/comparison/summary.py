@@ -40,7 +40,7 @@ def write_results(folder: Path, plan: Mapping[str, Any], bundle: BundleFiles, sp
     scores = sorted(_scores(folder), key=_order)
     trained = [found for found in scores if found.extras["seed"] is not None]
     curves = list(_curves(folder))
-    commands = folder / COMMANDS_NAME
+    commands, rates = folder / COMMANDS_NAME, sorted((folder / SEARCH_FOLDER).glob(f"*/{RATES_NAME}"))
     minutes = [curve["network"][-1]["minutes"] for _, curve in curves if curve["network"]]
     content = {
         "rows": list(rows_of(list(_lines(scores)), REFERENCE, REFERENCE_RULE)),
@@ -48,7 +48,7 @@ def write_results(folder: Path, plan: Mapping[str, Any], bundle: BundleFiles, sp
         "by_distance": _means(scores, "by_distance", ("dataset", "planes", "distance")),
         "blockiness": _means(scores, "whole_scans", ("dataset", "stride")),
         "curves": [_columns(run, curve) for run, curve in curves if run.parent.name == "training"],
-        "search": _search(folder),
+        "search": [row for file in rates for row in json.loads(file.read_text())["rows"]],
         "codebook": {
             f"{found.extras['model']}-seed{found.extras['seed']}": found.extras["codebook"]
             for found in trained
@@ -134,11 +134,6 @@ def _columns(run: Path, curve: Mapping[str, Any]) -> dict[str, Any]:
     baselines = {name: values[CURVE_METRIC] for name, values in curve["baselines"].items()}
     who = {"run": run.name, "model": entry.label, "training_rule": entry.rule, "seed": int(seed)}
     return {**who, **columns, "baselines": baselines}
-
-
-def _search(folder: Path) -> list[dict[str, Any]]:
-    files = sorted((folder / SEARCH_FOLDER).glob(f"*/{RATES_NAME}"))
-    return [row for file in files for row in json.loads(file.read_text())["rows"]]
 
 
 def _settings(bundle: BundleFiles, split: Split, rule: str) -> dict[str, Any]:
