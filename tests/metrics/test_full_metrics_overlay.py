@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bundle_runs import JUDGED, run
+from bundle_runs import TRAINING, run
 
 from maesil_monai.metrics.lpips_weights import WEIGHTS_VARIABLE
 
@@ -18,11 +18,11 @@ def test_an_evaluation_with_all_metrics_writes_their_values_for_every_scan(
     scan_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path / "nowhere"))
-    settings: dict[str, Any] = JUDGED | {"val_superpatches": 2, "batch_size": 2, "num_panels": 0}
-    overrides = {"dataset_dir": str(scan_folder), "output_dir": str(tmp_path)}
-    loading = {"handlers#0#_disabled_": True}  # random weights
+    settings: dict[str, Any] = TRAINING | {"max_epochs": 1, "val_interval": 1, "val_superpatches": 2, "num_panels": 0}
+    run("train", run_id="training", dataset_dir=str(scan_folder), output_dir=str(tmp_path), **settings)
+    judged: dict[str, Any] = {"ckpt": str(tmp_path / "model.pt"), "val_superpatches": 2, "batch_size": 2, "num_panels": 0}
     with caplog.at_level(logging.WARNING, logger="maesil_monai.metrics"):
-        run("evaluate", "full_metrics", run_id="evaluating", **settings, **overrides, **loading)
+        run("evaluate", "full_metrics", dataset_dir=str(scan_folder), output_dir=str(tmp_path), num_workers=0, **judged)
     scores = json.loads((tmp_path / "scores.json").read_text())
     found = scores["network"]
     quantities = ("psnr", "mae_hu", "mae_soft_hu", "ssim", "lpips")
