@@ -24,11 +24,6 @@ COMPARED_KEYS = tuple(
 def preset_of(checkpoint: Path, entry: Entry, bundle: BundleFiles) -> str | None:
     """Reads the settings that a checkpoint was trained with and holds them against the entry.
 
-    Args:
-        checkpoint: a file of weights.
-        entry: the model they are given for.
-        bundle: the configurations it is judged with.
-
     Returns:
         The preset the network was trained as, None where the weights tell none.
 

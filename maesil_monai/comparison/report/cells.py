@@ -39,14 +39,9 @@ def best_of(
 def value_cell(
     results: Results, metric: Metric, value: Measured | None, region: str = HEADLINE_REGION, compared: bool = False
 ) -> Cell:
-    """Makes the cell of a measurement; where there is no number it says which kind of nothing it is.
+    """Makes the cell of a measurement, with its difference to MAESIL if it is compared.
 
-    Args:
-        results: for the reason.
-        metric: what is shown.
-        value: the measurement, if there is a row.
-        region: for the reason.
-        compared: shows the difference to MAESIL.
+    Where there is no number the cell says which kind of nothing it is.
     """
     if value is None:
         return Cell(NO_ROW)

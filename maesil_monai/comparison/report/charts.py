@@ -32,8 +32,7 @@ def training_curves(results: Results) -> ChartSet:
         system = results.system(curve["model"], curve["training_rule"])
         values = [math.nan if value is None else value for value in curve["psnr_hidden_body"]]
         runs[system].append(list(zip(curve["superpatches"], values, strict=True)))
-        known = [(name, value) for name, value in (curve.get("baselines") or {}).items() if isinstance(value, (int, float))]
-        levels[system] |= {_LINES[name]: float(value) for name, value in known if name in _LINES}
+        levels[system] |= {_LINES[name]: value for name, value in curve.get("baselines", {}).items() if value is not None}
     if not runs:
         return ChartSet()
     on_validation = any(levels.values())
@@ -71,10 +70,8 @@ def error_by_distance(results: Results) -> ChartSet:
     size: their distances count other patches.
     """
     found: dict[System, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in results.content.get("by_distance") or ():
-        known = row.get("planes", "all") == "all" and row["mae_hu"] is not None and row["dataset"] in results.averaged
-        if known and row["evaluation_rule"] == results.rule:
-            found[results.system(row["model"], row["training_rule"])][row["distance"]].append(row["mae_hu"])
+    for system, row in results.by_distance("all"):
+        found[system][row["distance"]].append(row["mae_hu"])
     # Each collection counts once at each distance it has.
     curves = {system: [(at, fmean(errors)) for at, errors in sorted(rows.items())] for system, rows in found.items()}
     drawn = [system for system in results.comparable("inpainting") if system in curves]
@@ -133,7 +130,7 @@ def blockiness(results: Results) -> ChartSet:
 
 def _blockiness_values(results: Results) -> Iterator[tuple[System, str, str, float]]:
     """Gives system, ``none``, ``overlap`` or ``truth``, collection and value: of whole scans, else of single superpatches."""
-    listed = [row for row in results.content.get("blockiness") or () if row["dataset"] in results.averaged]
+    listed = [row for row in results.content.get("blockiness", ()) if row["dataset"] in results.averaged]
     for row in listed:
         system = results.system(row["model"], row["training_rule"])
         for kind, key in ((row["stride"], "blockiness"), ("truth", "truth")):

@@ -23,11 +23,8 @@ def planes_table(results: Results) -> Table:
     Distances are pooled by their voxels within a collection, then the headline's collections are averaged.
     """
     pooled: dict[tuple[System, str], dict[str, list[Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(list))
-    for row in results.content.get("by_distance") or ():
-        known = row.get("planes") in PLANES and row["mae_hu"] is not None and row["num_voxels"]
-        if known and row["evaluation_rule"] == results.rule and row["dataset"] in results.averaged:
-            system = results.system(row["model"], row["training_rule"])
-            pooled[system, row["planes"]][row["dataset"]].append(row)
+    for system, row in results.by_distance(*PLANES):
+        pooled[system, row["planes"]][row["dataset"]].append(row)
     means = {key: fmean(map(_pooled, rows.values())) for key, rows in pooled.items()}
     ranked = results.comparable("inpainting", "baseline")
     best = {

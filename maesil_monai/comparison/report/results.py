@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,15 +74,7 @@ class Results:
     def find(
         self, system: System, metric: str, region: str = HEADLINE_REGION, dataset: str | None = None, rule: str | None = None
     ) -> Measured | None:
-        """Gives a number, None if there is no such row.
-
-        Args:
-            system: of :attr:`systems`.
-            metric: without the region, such as ``psnr``.
-            region: such as ``hidden_body``.
-            dataset: a collection, or ``unified``; None: the headline's.
-            rule: mask rule of the evaluation; None: the headline's.
-        """
+        """Gives a number (``psnr`` in ``hidden_body``, say), None if there is none; the dataset or rule None is the headline's."""
         return self._rows.get((system, rule or self.rule, dataset or self.headline_dataset, region, metric))
 
     def system(self, model: str, training_rule: str | None) -> System:
@@ -104,6 +96,13 @@ class Results:
     def comparable(self, *groups: str) -> list[System]:
         """Gives the systems of :meth:`of_group` without those that were judged on superpatches of their own size."""
         return [system for system in self.of_group(*groups) if self.shares_superpatches(system)]
+
+    def by_distance(self, *planes: str) -> Iterator[tuple[System, Mapping[str, Any]]]:
+        """Gives the rows of the error by distance under the headline's rule, of collections that means are taken over."""
+        for row in self.content.get("by_distance", ()):
+            known = row["planes"] in planes and row["mae_hu"] is not None and row["dataset"] in self.averaged
+            if known and row["evaluation_rule"] == self.rule:
+                yield self.system(row["model"], row["training_rule"]), row
 
     def is_measured(self, metric: str) -> bool:
         """Tells whether there is a value of a metric, of whatever system."""
