@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maesil_monai.comparison.bundle_files import BundleFiles
-from maesil_monai.comparison.entry import Entry
+from maesil_monai.comparison.model_entry import Entry
 from maesil_monai.errors import BadCheckpoint
 from maesil_monai.networks.described import is_same
 from maesil_monai.training.settings import RunSettings

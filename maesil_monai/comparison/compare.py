@@ -14,12 +14,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from maesil_monai.comparison.gathered_results import COMMANDS_NAME, write_results
 from maesil_monai.comparison.judge import Judge
+from maesil_monai.comparison.judging_pipeline import Split
 from maesil_monai.comparison.locks import alone
-from maesil_monai.comparison.pipeline import Split
 from maesil_monai.comparison.rate_search import RateSearch
 from maesil_monai.comparison.request import Request
-from maesil_monai.comparison.summary import COMMANDS_NAME, write_results
 from maesil_monai.comparison.training import Trainer
 from maesil_monai.data.samples.catalog import build_datalist, data_hash
 from maesil_monai.errors import BadSetting

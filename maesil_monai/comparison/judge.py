@@ -18,14 +18,14 @@ from tqdm import tqdm
 
 from maesil_monai.comparison.bundle_files import BundleFiles
 from maesil_monai.comparison.checkpoint_checks import preset_of, refuse_seen
-from maesil_monai.comparison.entry import Entry
+from maesil_monai.comparison.judging_pipeline import SIZE_KEYS, Pipeline, Split
 from maesil_monai.comparison.kept_pictures import PictureRecorder, pictured_scans
 from maesil_monai.comparison.locks import alone
 from maesil_monai.comparison.method_metrics import headline_of, metrics_of, scores_of
+from maesil_monai.comparison.model_entry import Entry
 from maesil_monai.comparison.network_facts import latent_use, network_facts, reset_latent_use
-from maesil_monai.comparison.pipeline import SIZE_KEYS, Pipeline, Split
-from maesil_monai.comparison.scores import Scores
-from maesil_monai.comparison.whole_scans import whole_scan_blockiness
+from maesil_monai.comparison.score_files import Scores
+from maesil_monai.comparison.whole_scan_blockiness import whole_scan_blockiness
 from maesil_monai.errors import BadSetting
 from maesil_monai.evaluation.baselines import (
     BASELINES,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from maesil_monai.comparison.pipeline import dataset_of
+from maesil_monai.comparison.judging_pipeline import dataset_of
 from maesil_monai.geometry import grid_of, tokens_to_voxels
 from maesil_monai.whole_files import write_whole
 

@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from maesil_monai.comparison.pipeline import dataset_of
-from maesil_monai.comparison.scores import NOT_FINITE, Scores
+from maesil_monai.comparison.judging_pipeline import dataset_of
+from maesil_monai.comparison.score_files import NOT_FINITE, Scores
 from maesil_monai.metrics import (
     ErrorByDistance,
     LPIPSUnavailable,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maesil_monai.comparison.entry import Entry
 from maesil_monai.comparison.locks import alone
+from maesil_monai.comparison.model_entry import Entry
 from maesil_monai.comparison.training import Diverged, Trainer, best_value
 from maesil_monai.evaluation.json_files import write_json
 

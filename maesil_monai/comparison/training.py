@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from maesil_monai.comparison.bundle_files import BundleFiles
-from maesil_monai.comparison.entry import Entry
 from maesil_monai.comparison.locks import alone
+from maesil_monai.comparison.model_entry import Entry
 from maesil_monai.errors import BadSetting
 from maesil_monai.evaluation.json_files import write_json
 from maesil_monai.training.durable_checkpoint import BEST_NAME

@@ -14,7 +14,7 @@ from ignite.engine import Engine, Events
 
 from maesil_monai.evaluation.baseline_watch import BaselineWatch
 from maesil_monai.evaluation.json_files import write_json
-from maesil_monai.evaluation.tables import MethodRow, psnr_table
+from maesil_monai.evaluation.run_table import MethodRow, psnr_table
 
 logger = logging.getLogger(__name__)
 

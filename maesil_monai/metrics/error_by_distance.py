@@ -10,7 +10,7 @@ from scipy.ndimage import distance_transform_edt
 
 from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Triple
-from maesil_monai.metrics.pooled import PooledMetric
+from maesil_monai.metrics.pooled_over_scans import PooledMetric
 from maesil_monai.metrics.reconstruction_error import checked_window, psnr_db
 from maesil_monai.metrics.regions import Label, checked_regions, region_voxels
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 
 from maesil_monai.geometry import Triple, as_triple
-from maesil_monai.metrics.pooled import PooledMetric
+from maesil_monai.metrics.pooled_over_scans import PooledMetric
 from maesil_monai.metrics.regions import Label, checked_regions, complete_volume, region_voxels
 
 SLAB_VOXELS = 2**21  # whole volumes are taken in slabs of about so many voxels, which bounds the memory

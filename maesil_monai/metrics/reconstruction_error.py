@@ -14,7 +14,7 @@ import torch
 
 from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Triple
-from maesil_monai.metrics.pooled import PooledMetric, sum_samples
+from maesil_monai.metrics.pooled_over_scans import PooledMetric, sum_samples
 from maesil_monai.metrics.regions import Label, checked_regions, complete_volume, region_voxels
 
 SOFT_TISSUE_HU = (-160.0, 240.0)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from maesil_monai.comparison.report.legend import BEST_BASELINE, BLIND_SPOT, OWN_SIZE, WORSE
-from maesil_monai.comparison.report.results import Results
+from maesil_monai.comparison.report.results_file import Results
 from maesil_monai.comparison.report.shown_metrics import HEADLINE_REGION, Measured, Metric
 from maesil_monai.comparison.report.systems import GroupName, System
 from maesil_monai.reports.tables import Cell

@@ -9,8 +9,8 @@ from itertools import chain
 from statistics import fmean
 from typing import Literal
 
-from maesil_monai.comparison.report.results import Results
-from maesil_monai.comparison.report.settings import noun
+from maesil_monai.comparison.report.how_it_was_made import noun
+from maesil_monai.comparison.report.results_file import Results
 from maesil_monai.comparison.report.shown_metrics import JUDGED, METRICS
 from maesil_monai.comparison.report.systems import BASELINES, GROUPS, MAESIL, System
 from maesil_monai.reports.charts import BarRow, ChartSet, IntervalRow, Panel, Points, bars, intervals, panels, sample

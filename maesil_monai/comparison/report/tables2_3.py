@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from maesil_monai.comparison.report.cells import NO_ROW, best_of, name_cell, ranked, score_cell, value_cell
+from maesil_monai.comparison.report.how_it_was_made import patch_sizes
 from maesil_monai.comparison.report.legend import WORSE
-from maesil_monai.comparison.report.results import UNIFIED, Results
-from maesil_monai.comparison.report.settings import patch_sizes
+from maesil_monai.comparison.report.results_file import UNIFIED, Results
 from maesil_monai.comparison.report.shown_metrics import ALL_HIDDEN, HEADLINE_REGION, METRICS, RANKED
 from maesil_monai.comparison.report.systems import (
     GROUPS,

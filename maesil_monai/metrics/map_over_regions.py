@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 
 from maesil_monai.geometry import Triple
-from maesil_monai.metrics.pooled import PooledMetric, sum_region, sum_samples
+from maesil_monai.metrics.pooled_over_scans import PooledMetric, sum_region, sum_samples
 from maesil_monai.metrics.regions import Label, checked_regions, complete_volume, region_voxels
 
 RAW = "full"  # the one region that is judged on the raw output

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from maesil_monai.comparison.report.cells import NO_ROW, NOT_MEASURED, best_of, ranked, score_cell
 from maesil_monai.comparison.report.legend import BLIND_SPOT
-from maesil_monai.comparison.report.results import Results
+from maesil_monai.comparison.report.results_file import Results
 from maesil_monai.comparison.report.shown_metrics import JUDGED, METRICS
 from maesil_monai.comparison.report.systems import MAESIL
 from maesil_monai.reports.tables import Cell, Row, Table

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from maesil_monai.comparison.pipeline import Pipeline, dataset_of
+from maesil_monai.comparison.judging_pipeline import Pipeline, dataset_of
 from maesil_monai.metrics import blockiness
 
 OVERLAPS = {"none": 0.0, "overlap": 0.5}

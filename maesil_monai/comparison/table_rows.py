@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from maesil_monai.comparison.intervals import UNDEFINED, Values, interval, paired_difference
-from maesil_monai.comparison.scores import Scores, by_patient
+from maesil_monai.comparison.score_files import Scores, by_patient
 
 UNIFIED = "unified"
 QUANTITIES = ("psnr", "mae_hu", "mae_soft_hu", "ssim", "lpips", "blockiness")

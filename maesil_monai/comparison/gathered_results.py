@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from maesil_monai.comparison.bundle_files import SET_BY_COMPARISON, BundleFiles
-from maesil_monai.comparison.entry import Entry
-from maesil_monai.comparison.pipeline import Pipeline, Split
+from maesil_monai.comparison.judging_pipeline import Pipeline, Split
+from maesil_monai.comparison.model_entry import Entry
 from maesil_monai.comparison.rate_search import RATES_NAME, SEARCH_FOLDER
 from maesil_monai.comparison.report import write_report
-from maesil_monai.comparison.results import Line, rows_of
-from maesil_monai.comparison.scores import Scores
+from maesil_monai.comparison.score_files import Scores
+from maesil_monai.comparison.table_rows import Line, rows_of
 from maesil_monai.evaluation.json_files import write_json
 from maesil_monai.training.run_record import hardware, versions
 from maesil_monai.training.settings import RunSettings

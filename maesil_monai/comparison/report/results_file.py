@@ -74,7 +74,7 @@ class Results:
     def find(
         self, system: System, metric: str, region: str = HEADLINE_REGION, dataset: str | None = None, rule: str | None = None
     ) -> Measured | None:
-        """Gives a number (``psnr`` in ``hidden_body``, say), None if there is none; the dataset or rule None is the headline's."""
+        """Gives a number, such as ``psnr`` in ``hidden_body``, or None; dataset and rule are the headline's where they are None."""
         return self._rows.get((system, rule or self.rule, dataset or self.headline_dataset, region, metric))
 
     def system(self, model: str, training_rule: str | None) -> System:

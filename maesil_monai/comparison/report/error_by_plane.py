@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from maesil_monai.comparison.report.cells import NO_ROW, name_cell
-from maesil_monai.comparison.report.results import Results
+from maesil_monai.comparison.report.results_file import Results
 from maesil_monai.comparison.report.shown_metrics import METRICS
 from maesil_monai.comparison.report.systems import MAESIL, System
 from maesil_monai.reports.tables import Cell, Row, Table

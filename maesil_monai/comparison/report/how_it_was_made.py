@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from maesil_monai.comparison.report.results import UNIFIED, Results
+from maesil_monai.comparison.report.results_file import UNIFIED, Results
 
 _SAME_FOR_ALL = (
     "All systems are judged on the same superpatches under the same masks, those with a * aside. Errors are pooled over a scan's "

@@ -13,7 +13,7 @@ from monai.bundle import ConfigParser
 from torch import nn
 
 from maesil_monai.comparison.bundle_files import BundleFiles
-from maesil_monai.comparison.entry import Entry
+from maesil_monai.comparison.model_entry import Entry
 from maesil_monai.evaluation.baselines import Batch, Predictor
 from maesil_monai.evaluation.mean_volume import MeanVolume
 from maesil_monai.geometry import as_triple

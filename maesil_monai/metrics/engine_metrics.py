@@ -10,7 +10,7 @@ from ignite.engine import Engine
 from ignite.metrics import Metric
 
 from maesil_monai.errors import BadSetting
-from maesil_monai.metrics.pooled import PooledMetric
+from maesil_monai.metrics.pooled_over_scans import PooledMetric
 from maesil_monai.metrics.reconstruction_error import PooledPSNR
 
 
