@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from maesil_monai.comparison.bundle_files import BundleFiles
-from maesil_monai.comparison.entry import RULES, Entry
+from maesil_monai.comparison.model_entry import RULES, Entry
 from maesil_monai.geometry import as_triple
 
 RATIOS = (0.6, 0.85)

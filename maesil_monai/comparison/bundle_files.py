@@ -12,7 +12,7 @@ from monai.bundle import ConfigParser
 from monai.utils import OptionalImportError, optional_import
 
 import maesil_monai
-from maesil_monai.comparison.entry import Entry
+from maesil_monai.comparison.model_entry import Entry
 from maesil_monai.config_names import OF_MONAI, head_of, suggestion
 from maesil_monai.errors import BadSetting
 from maesil_monai.training.settings import RunSettings

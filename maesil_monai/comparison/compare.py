@@ -10,16 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from maesil_monai.comparison.gathered_results import COMMANDS_NAME, write_results
 from maesil_monai.comparison.judge import Judge
-from maesil_monai.comparison.pipeline import Split
+from maesil_monai.comparison.judging_pipeline import Split
 from maesil_monai.comparison.rate_search import RateSearch
 from maesil_monai.comparison.request import Request
-from maesil_monai.comparison.summary import COMMANDS_NAME, write_results
 from maesil_monai.comparison.training import Trainer
 from maesil_monai.data.samples.catalog import build_datalist, data_hash
 from maesil_monai.errors import BadSetting
@@ -82,12 +81,14 @@ def compare(request: Request, command: str = "") -> list[Path]:
 def _agree(request: Request, split: Split, command: str) -> dict[str, Any]:
     """Writes what everything in the folder has in common, or refuses a folder that has something else in common."""
     judged = build_datalist(request.store, request.section, dataset=request.leave_out)
+    files = [request.files.root / "configs" / "train.json", *request.files.overlay]
+    configs = b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)
     plan: dict[str, Any] = {
         "split": {key: value for key, value in asdict(split).items() if key != "store"},
         "headline_rule": request.rules[0],
         "learning_rates": list(request.learning_rates),
         "search_share": request.search_share,
-        "configs_sha256": _sha256([request.files.root / "configs" / "train.json", *request.files.overlay]),
+        "configs_sha256": hashlib.sha256(configs).hexdigest(),
         "judged_scans": len(judged),
         "judged_sha256": data_hash(judged),
         "training_sha256": data_hash(build_datalist(request.store, "training", leave_out=request.leave_out)),
@@ -105,10 +106,6 @@ def _agree(request: Request, split: Split, command: str) -> dict[str, Any]:
         write_json(file, plan)
     _note(request.output / COMMANDS_NAME, command)
     return plan
-
-
-def _sha256(files: Sequence[Path]) -> str:
-    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
 
 
 def _note(file: Path, command: str) -> None:

@@ -38,6 +38,9 @@ class Interval:
     num_undefined: int = 0
 
 
+UNDEFINED = Interval(math.nan, math.nan, math.nan, 0)
+
+
 def interval(values: Values, num_draws: int = 2000, seed: int = 0) -> Interval:
     """Gives the mean and its percentile interval.
 
@@ -87,7 +90,7 @@ def _interval(pairs: list[tuple[np.ndarray, np.ndarray | None]], num_draws: int,
         if defined.any():
             judged.append([side[defined] for side in sides])
     if not judged:
-        return Interval(math.nan, math.nan, math.nan, 0)
+        return UNDEFINED
     num_patients = sum(len(sides[0]) for sides in judged)
     finite = [np.logical_and.reduce([np.isfinite(side).all(axis=1) for side in sides]) for sides in judged]
     num_undefined = num_patients - sum(int(rows.sum()) for rows in finite)

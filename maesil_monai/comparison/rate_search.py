@@ -6,11 +6,12 @@ import errno
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maesil_monai.comparison.entry import Entry
+from maesil_monai.comparison.model_entry import Entry
 from maesil_monai.comparison.training import Diverged, Trainer, best_value
 from maesil_monai.folder_lock import alone
 from maesil_monai.whole_files import write_json
@@ -78,29 +79,23 @@ class RateSearch:
                 rows[-1]["chosen"] = True
                 return rows
             logger.warning("%s at %g: its whole run is worse than its short one, %g is next", entry, rate, max(lower))
-            self._put_aside(entry, seed, rate)
+            if not self._aside(entry, rate).is_dir():
+                self.trainer.place(entry, seed).rename(self._aside(entry, rate))
             rate = max(lower)
 
     def _short(self, entry: Entry, seed: int, rate: float, epochs: int) -> float | None:
         run = self._place(entry) / f"{rate:g}"
-        try:
+        with suppress(Diverged):
             self.trainer.run(entry, run, seed, rate, max_epochs=epochs, val_interval=epochs)
-        except Diverged:
-            return None
         return best_value(run)
 
     def _whole(self, entry: Entry, seed: int, rate: float) -> float | None:
         aside = self._aside(entry, rate)
         if aside.is_dir():
             return best_value(aside)
-        try:
-            return best_value(self.trainer.train(entry, seed, rate))
-        except Diverged:
-            return None
-
-    def _put_aside(self, entry: Entry, seed: int, rate: float) -> None:
-        if not self._aside(entry, rate).is_dir():
-            self.trainer.place(entry, seed).rename(self._aside(entry, rate))
+        with suppress(Diverged):
+            self.trainer.train(entry, seed, rate)
+        return best_value(self.trainer.place(entry, seed))
 
     def _place(self, entry: Entry) -> Path:
         return self.trainer.folder / SEARCH_FOLDER / str(entry)
@@ -110,11 +105,5 @@ class RateSearch:
 
 
 def _row(entry: Entry, seed: int, rate: float, epochs: int, value: float | None) -> dict[str, Any]:
-    return {
-        "model": str(entry),
-        "seed": seed,
-        "learning_rate": rate,
-        "epochs": epochs,
-        "psnr_hidden_body": value,
-        "chosen": False,
-    }
+    who = {"model": str(entry), "seed": seed}
+    return {**who, "learning_rate": rate, "epochs": epochs, "psnr_hidden_body": value, "chosen": False}

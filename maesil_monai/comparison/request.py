@@ -10,7 +10,7 @@ from typing import Literal
 
 from maesil_monai.comparison.ablations import ablations
 from maesil_monai.comparison.bundle_files import BundleFiles
-from maesil_monai.comparison.entry import RULES, Entry
+from maesil_monai.comparison.model_entry import RULES, Entry
 from maesil_monai.errors import BadSetting
 from maesil_monai.option_values import expect, read_options
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from maesil_monai.comparison.bundle_files import BundleFiles
-from maesil_monai.comparison.entry import Entry
+from maesil_monai.comparison.model_entry import Entry
 from maesil_monai.errors import BadSetting
 from maesil_monai.folder_lock import alone
 from maesil_monai.training.gradients import REPORT_NAME as NON_FINITE_NAME
@@ -77,8 +77,10 @@ class Trainer:
         if _has_ended(run):
             logger.info("%s is trained already", run.name)
             return run
-        if (run / NON_FINITE_NAME).is_file():
-            raise Diverged(errno.ECHILD, f"the training of {entry} diverged, see", str(run / NON_FINITE_NAME))
+        trace = run / NON_FINITE_NAME
+        diverged = Diverged(errno.ECHILD, f"the training of {entry} diverged, see", str(trace))
+        if trace.is_file():
+            raise diverged
         keys = {**self.bundle.changes_of(entry), "seed": seed, "leave_out": self.leave_out, **overrides}
         if entry.rule is not None:
             keys["mask_rule"] = entry.rule
@@ -97,9 +99,9 @@ class Trainer:
         try:
             _call(command, run / LOG_NAME, str(entry))
         except ChildProcessError:
-            if not (run / NON_FINITE_NAME).is_file():
-                raise
-            raise Diverged(errno.ECHILD, f"the training of {entry} diverged, see", str(run / NON_FINITE_NAME)) from None
+            if trace.is_file():
+                raise diverged from None
+            raise
         return run
 
 

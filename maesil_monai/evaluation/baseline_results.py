@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-from maesil_monai.evaluation.baselines import BASELINES
+from maesil_monai.evaluation.baselines import Batch, baseline_predictors
 from maesil_monai.evaluation.mean_volume import MeanVolume
-from maesil_monai.geometry import grid_of, tokens_to_voxels
 from maesil_monai.metrics.reconstruction_error import PooledPSNR
 from maesil_monai.training.signals import give_up_if_asked
-
-MEAN_VOLUME = "mean_training_volume"
 
 
 @torch.no_grad()
 def evaluate_baselines(
-    loader: Iterable[Mapping[str, torch.Tensor]],
+    loader: Iterable[Batch],
     mean_volume: MeanVolume | None = None,
     window_hu: Sequence[float] = (-1000.0, 1000.0),
     regions: Sequence[str] = ("hidden_body", "hidden"),
@@ -30,27 +28,45 @@ def evaluate_baselines(
     Args:
         loader: batches of ``image`` (B, 1, D, H, W) in [0, 1], ``hidden`` and ``target`` (B, gi, gj, gk), ``body``
             (B, 1, D, H, W), ``scan`` (B,) and, for the mean volume, ``start`` (B, 3).
-        mean_volume: the mean training volume on the same grid. Its values are NaN ("not defined") where it is None or where a
-            superpatch lies outside it.
+        mean_volume: the mean training volume on the same grid; its values are NaN ("not defined") where it is.
         window_hu: the HU mapped to 0 and to 1.
         regions: as in :class:`~maesil_monai.metrics.PooledPSNR`.
 
     Returns:
         ``{baseline: {metric: value}}`` with the metric names of :class:`~maesil_monai.metrics.PooledPSNR`.
     """
-    metrics = {name: PooledPSNR(regions, window_hu) for name in (*BASELINES, MEAN_VOLUME)}
+    predictors = baseline_predictors(mean_volume)
+    metrics = {name: PooledPSNR(regions, window_hu) for name in predictors}
     for batch in loader:
         give_up_if_asked()
-        image, hidden = batch["image"], batch["hidden"]
-        for name, baseline in BASELINES.items():
-            metrics[name](baseline(image, hidden), batch)
-        if mean_volume is not None:
-            size = tuple(image.shape[2:])
-            inside = mean_volume.covers(batch["start"], size)  # else the scans have no shape in common: not defined
-            mean = mean_volume.crop(batch["start"], size) if inside else torch.full_like(image, math.nan)
-            patch_size = grid_of(image.shape[2:], hidden.shape[1:], ("image", "token grid"))
-            metrics[MEAN_VOLUME](torch.where(tokens_to_voxels(hidden, patch_size), mean, image), batch)
-    results = {name: metric.aggregate() for name, metric in metrics.items()}
-    if mean_volume is None:
-        results[MEAN_VOLUME] = dict.fromkeys(results[MEAN_VOLUME], math.nan)
-    return results
+        for name, predict in predictors.items():
+            metrics[name](predict(batch), batch)
+    return {name: metric.aggregate() for name, metric in metrics.items()}
+
+
+@dataclass(frozen=True)
+class ValidationBaselines:
+    """The trivial baselines on a run's held-out superpatches, measured when it is called.
+
+    Args:
+        loader: the validation loader.
+        training_data: one dictionary per training scan, for the mean training volume.
+        sources: turns such a dictionary into ``{"image": source, ...}`` on the resampled grid.
+        window_hu: the HU mapped to 0 and to 1.
+        max_scans: scans that the mean volume is made of at most.
+        seed: decides which.
+    """
+
+    loader: Iterable[Batch]
+    training_data: Sequence[Mapping[str, Any]]
+    sources: Callable[[dict[str, Any]], Mapping[str, Any]]
+    window_hu: Sequence[float] = (-1000.0, 1000.0)
+    max_scans: int = 64
+    seed: int = 0
+
+    def __call__(self) -> dict[str, dict[str, float]]:
+        """Measures all of them: one pass over the training scans and one over the held-out superpatches."""
+        mean_volume = MeanVolume.from_datalist(
+            self.training_data, lambda item: self.sources(dict(item))["image"], self.window_hu, self.max_scans, self.seed
+        )
+        return evaluate_baselines(self.loader, mean_volume, self.window_hu)

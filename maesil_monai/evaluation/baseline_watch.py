@@ -6,6 +6,7 @@ import logging
 import math
 import os
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -65,18 +66,21 @@ class BaselineWatch:
         self.patience_steps = patience_steps
         self.best = math.nan
         self._given = baselines
-        self._baselines: BaselineResults | None = None
         self._writers: dict[str, Any] = {}
         self._warned = False
 
-    @property
+    @cached_property
     def baselines(self) -> BaselineResults:
         """The baselines' results, measured on first use where a function was given."""
-        if self._baselines is None:
-            if callable(self._given):
-                logger.info("measuring the baselines on the held-out scans, once; at 512^3 on few cores this takes minutes")
-            self._baselines = self._given() if callable(self._given) else self._given
-        return self._baselines
+        if not callable(self._given):
+            return self._given
+        logger.info("measuring the baselines on the held-out scans, once; at 512^3 on few cores this takes minutes")
+        return self._given()
+
+    @property
+    def is_measured(self) -> bool:
+        """Tells whether the results are known yet."""
+        return "baselines" in vars(self)
 
     def attach(self, engine: Engine) -> None:
         """Registers the handler with an evaluator whose metrics are attached already, as MONAI's evaluators do."""
@@ -88,11 +92,6 @@ class BaselineWatch:
         for writer in self._writers.values():
             writer.close()
         self._writers = {}
-
-    @property
-    def is_measured(self) -> bool:
-        """Tells whether the results are known yet."""
-        return self._baselines is not None
 
     def _measure(self, engine: Engine) -> None:
         try:

@@ -1,34 +1,35 @@
 """Trivial reconstructions: what a network must beat to have learned anything.
 
-Each is a function ``(image (B, 1, D, H, W) in [0, 1], hidden (B, gi, gj, gk) bool) -> volume (B, 1, D, H, W)`` that looks at
-visible voxels only, so that changing every hidden voxel changes nothing. Visible voxels keep their values. S-I is the last axis.
+Each of :data:`BASELINES` is a function ``(image, hidden) -> volume`` that looks at visible voxels only, so that changing every
+hidden voxel changes nothing. Visible voxels keep their values. ``image`` is float, shape (B, 1, D, H, W), in [0, 1], S-I last;
+``hidden`` is bool, shape (B, gi, gj, gk), the hidden patches; the volume has shape and dtype of ``image``. All raise ValueError
+if a sample has no visible patch, or the token grid does not tile the image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 
 import torch
 
 from maesil_monai.errors import BadSetting
+from maesil_monai.evaluation.mean_volume import MeanVolume
 from maesil_monai.geometry import Triple, grid_of, patchify, tokens_to_voxels, unpatchify
+from maesil_monai.transforms import WindowHU
 
 Baseline = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Batch = Mapping[str, torch.Tensor]
+Predictor = Callable[[Batch], torch.Tensor]
+"""From a batch to its reconstruction, (B, 1, D, H, W), every patch that is no padding predicted."""
+
+MEAN_VOLUME = "mean_training_volume"
+# What fills every hidden voxel with one value. No method: they show what a region does not see.
+CONSTANTS_HU = {"air_everywhere": -1000.0, "water_everywhere": 0.0}
 
 
 def mean_of_visible(image: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-    """Fills hidden voxels with the mean of the sample's visible voxels: what a network knows before it learns anatomy.
-
-    Args:
-        image: float, shape (B, 1, D, H, W).
-        hidden: bool, shape (B, gi, gj, gk), the hidden patches.
-
-    Returns:
-        Shape and dtype of ``image``.
-
-    Raises:
-        ValueError: if a sample has no visible patch, or the token grid does not tile the image.
-    """
+    """Fills hidden voxels with the mean of the sample's visible voxels: what a network knows before it learns anatomy."""
     hidden_voxels = tokens_to_voxels(hidden, _patch_size(image, hidden))
     return torch.where(hidden_voxels, _visible_mean(image, hidden_voxels), image)
 
@@ -37,16 +38,6 @@ def interpolate_axial(image: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor
     """Fills hidden voxels linearly along S-I between the nearest visible voxels of the same column.
 
     Beyond the last visible voxel of a column its value is continued; a column without one takes the mean of the visible voxels.
-
-    Args:
-        image: float, shape (B, 1, D, H, W), S-I last.
-        hidden: bool, shape (B, gi, gj, gk), the hidden patches.
-
-    Returns:
-        Shape and dtype of ``image``.
-
-    Raises:
-        ValueError: if a sample has no visible patch, or the token grid does not tile the image.
     """
     patch_size = _patch_size(image, hidden)
     hidden_voxels = tokens_to_voxels(hidden, patch_size)
@@ -72,16 +63,6 @@ def nearest_visible_patch(image: torch.Tensor, hidden: torch.Tensor) -> torch.Te
     """Fills each hidden patch with a copy of the nearest visible patch.
 
     Distance is Euclidean on the token grid, in patches; of several nearest patches the first in C order is taken.
-
-    Args:
-        image: float, shape (B, 1, D, H, W).
-        hidden: bool, shape (B, gi, gj, gk), the hidden patches.
-
-    Returns:
-        Shape and dtype of ``image``.
-
-    Raises:
-        ValueError: if a sample has no visible patch, or the token grid does not tile the image.
     """
     patch_size = _patch_size(image, hidden)
     grid = grid_of(image.shape[2:], patch_size)
@@ -95,6 +76,42 @@ BASELINES: dict[str, Baseline] = {
     "interpolate_axial": interpolate_axial,
     "nearest_visible_patch": nearest_visible_patch,
 }
+
+
+def baseline_predictors(mean_volume: MeanVolume | None) -> dict[str, Predictor]:
+    """Gives :data:`BASELINES` and :data:`MEAN_VOLUME` as functions of a batch.
+
+    Args:
+        mean_volume: the mean training volume on the same grid. It predicts NaN ("not defined") where it is None or where a
+            superpatch lies outside it: the scans have no shape in common.
+    """
+
+    def filled_by(baseline: Baseline) -> Predictor:
+        return lambda batch: baseline(batch["image"], batch["hidden"])
+
+    def mean(batch: Batch) -> torch.Tensor:
+        size = tuple(batch["image"].shape[2:])
+        if mean_volume is None or not mean_volume.covers(batch["start"], size):
+            return _filled(batch, torch.full_like(batch["image"], math.nan))
+        return _filled(batch, mean_volume.crop(batch["start"], size))
+
+    return {**{name: filled_by(baseline) for name, baseline in BASELINES.items()}, MEAN_VOLUME: mean}
+
+
+def constant_predictors(window_hu: tuple[float, float]) -> dict[str, Predictor]:
+    """Gives those that fill hidden voxels with a value of :data:`CONSTANTS_HU`, kept within the window."""
+
+    def constant(value_hu: float) -> Predictor:
+        value = float(WindowHU(window_hu)(torch.tensor(value_hu)))
+        return lambda batch: _filled(batch, torch.full_like(batch["image"], value))
+
+    return {name: constant(value) for name, value in CONSTANTS_HU.items()}
+
+
+def _filled(batch: Batch, filling: torch.Tensor) -> torch.Tensor:
+    hidden = batch["hidden"]
+    patch_size = grid_of(filling.shape[2:], hidden.shape[1:], ("image", "token grid"))
+    return torch.where(tokens_to_voxels(hidden, patch_size), filling, batch["image"])
 
 
 def _patch_size(image: torch.Tensor, hidden: torch.Tensor) -> Triple:

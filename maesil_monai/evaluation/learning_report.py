@@ -16,7 +16,7 @@ from monai.engines import Trainer
 
 from maesil_monai.data.samples.sampling import EpochSampler
 from maesil_monai.evaluation.baseline_watch import BaselineWatch
-from maesil_monai.evaluation.tables import MethodRow, psnr_table
+from maesil_monai.evaluation.run_table import MethodRow, psnr_table
 from maesil_monai.reports.chart_output import save_png
 from maesil_monai.reports.learning_curve import learning_curve
 from maesil_monai.training.step_count import num_steps

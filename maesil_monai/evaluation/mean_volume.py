@@ -5,24 +5,24 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from maesil_monai.data.volumes.bad_volume import BadVolume, bad_volume_behind
+from maesil_monai.data.volumes.volume_source import VolumeSource
 from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Box, Triple, as_triple
 from maesil_monai.training.signals import give_up_if_asked
-
-if TYPE_CHECKING:
-    from maesil_monai.data.volumes.volume_source import VolumeSource
 
 logger = logging.getLogger(__name__)
 
 MAX_SIZE = 160  # voxels per axis that are kept
 
 
+@dataclass(frozen=True, eq=False)
 class MeanVolume:
     """The mean of windowed volumes of one shape, from which superpatches are cropped.
 
@@ -41,10 +41,9 @@ class MeanVolume:
         [2.0, 3.0]
     """
 
-    def __init__(self, mean: torch.Tensor, shape: Triple, factor: int) -> None:
-        self.mean = mean
-        self.shape = shape
-        self.factor = factor
+    mean: torch.Tensor
+    shape: Triple
+    factor: int
 
     @classmethod
     def from_datalist(

@@ -27,15 +27,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Example:
-    """One superpatch with its reconstruction, on the CPU; volumes are (D, H, W)."""
+    """One superpatch with its reconstruction, each a batch of one on the CPU."""
 
     body_voxels: int
-    image: np.ndarray
-    pred: np.ndarray
-    hidden: np.ndarray
-    scored_body: np.ndarray
-    body: np.ndarray
-    start: tuple[int, ...]
+    label: Mapping[str, torch.Tensor]
+    pred: torch.Tensor
     spacing_mm: tuple[float, ...] | None
 
 
@@ -120,26 +116,32 @@ class PanelHandler:
             if kept is None or count > kept.body_voxels:
                 known = self.spacing_mm is None and isinstance(batch, Mapping) and "spacing_mm" in batch
                 spacing_mm = tuple(batch["spacing_mm"][sample].tolist()) if known else self.spacing_mm
-                self._examples[scan] = _example(label, pred, sample, count, spacing_mm)
+                one = slice(sample, sample + 1)
+                own = {key: label[key][one].detach().cpu() for key in ("image", "hidden", "target", "body", "start")}
+                self._examples[scan] = _Example(count, own, pred[one].detach().float().cpu(), spacing_mm)
 
     def _draw(self, engine: Engine) -> None:
         for scan, example in self._examples.items():
             case = self.case_names[scan] if scan < len(self.case_names) else f"scan {scan}"
-            title = f"{case}, superpatch at {example.start}, epoch {engine.state.epoch}"
-            mean_squared = torch.from_numpy(example.pred - example.image)[torch.from_numpy(example.scored_body)].square().mean()
-            pasted = self.paste_visible and example.hidden.any()  # a network that hides nothing is shown as it is
-            shown = np.where(example.hidden, example.pred, example.image) if pasted else example.pred
+            label, pred = example.label, example.pred
+            title = f"{case}, superpatch at {tuple(label['start'][0].tolist())}, epoch {engine.state.epoch}"
+            image, patches = label["image"].float(), label["hidden"]
+            patch_size = grid_of(image.shape[2:], patches.shape[1:], ("image", "token grid"))
+            hidden = tokens_to_voxels(patches, patch_size)
+            scored = region_voxels("hidden_body", label, patch_size)
+            pasted = self.paste_visible and patches.any()  # a network that hides nothing is shown as it is
+            shown = torch.where(hidden, pred, image) if pasted else pred
             epoch = f"_epoch{engine.state.epoch:04d}" if self.keep_all else ""
             for window_name, window in self.windows.items():
                 panel = reconstruction_panel(
-                    example.image,
-                    example.hidden,
-                    shown,
+                    image[0, 0].numpy(),
+                    hidden[0, 0].numpy(),
+                    shown[0, 0].numpy(),
                     example.spacing_mm or (1.0, 1.0, 1.0),
                     window=window,
-                    center=central_voxel(example.body),
+                    center=central_voxel(label["body"][0, 0].bool().numpy()),
                     title=title if example.spacing_mm else f"{title} (voxel size unknown)",
-                    psnr_db=float(psnr_db(mean_squared)) if example.scored_body.any() else None,
+                    psnr_db=float(psnr_db((pred - image)[scored].square().mean())) if scored.any() else None,
                     window_hu=self.window_hu,
                 )
                 try:
@@ -150,22 +152,3 @@ class PanelHandler:
                     tag = f"panels/scan{scan:03d}_{window_name}"
                     self.summary_writer.add_image(tag, np.asarray(panel), engine.state.epoch, dataformats="HWC")
         self._forget(engine)
-
-
-def _example(
-    label: Mapping[str, torch.Tensor], pred: torch.Tensor, sample: int, body_voxels: int, spacing_mm: tuple[float, ...] | None
-) -> _Example:
-    """Copies one sample of a batch to the CPU."""
-    one = slice(sample, sample + 1)
-    image, hidden, target, body = label["image"], label["hidden"][one], label["target"][one], label["body"][one]
-    patch_size = grid_of(image.shape[2:], hidden.shape[1:], ("image", "token grid"))
-    return _Example(
-        body_voxels=body_voxels,
-        image=image[sample, 0].detach().float().cpu().numpy(),
-        pred=pred[sample, 0].detach().float().cpu().numpy(),
-        hidden=tokens_to_voxels(hidden, patch_size)[0, 0].cpu().numpy(),
-        scored_body=region_voxels("hidden_body", hidden, body, target, patch_size)[0, 0].cpu().numpy(),
-        body=body[0, 0].bool().cpu().numpy(),
-        start=tuple(label["start"][sample].tolist()),
-        spacing_mm=spacing_mm,
-    )

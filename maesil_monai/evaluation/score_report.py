@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import ignite.distributed as idist
 from ignite.engine import Engine, Events
 
 from maesil_monai.evaluation.baseline_watch import BaselineWatch
-from maesil_monai.evaluation.tables import MethodRow, psnr_table
+from maesil_monai.evaluation.run_table import MethodRow, psnr_table
 from maesil_monai.whole_files import write_json
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass
 class ScoreReport:
     """Prints network and baselines and writes ``scores.json``, with the values of every scan.
 
@@ -28,17 +30,10 @@ class ScoreReport:
         name: how the network is called in the table.
     """
 
-    def __init__(
-        self,
-        watch: BaselineWatch,
-        output_dir: str | os.PathLike[str],
-        scans: Sequence[Mapping[str, Any]],
-        name: str = "network",
-    ) -> None:
-        self.watch = watch
-        self.folder = Path(output_dir)
-        self.scans = scans
-        self.name = name
+    watch: BaselineWatch
+    output_dir: str | os.PathLike[str]
+    scans: Sequence[Mapping[str, Any]]
+    name: str = "network"
 
     def attach(self, engine: Engine) -> None:
         """Registers the handler with an evaluator whose metrics are attached already, as MONAI's evaluators do."""
@@ -56,8 +51,8 @@ class ScoreReport:
             for row, scan in enumerate(numbers)
         ]
         result = {self.name: dict(state.metrics), "baselines": self.watch.baselines, "scans": per_scan}
-        write_json(self.folder / "scores.json", result)
+        file = write_json(Path(self.output_dir) / "scores.json", result)
         rows = [MethodRow(name, values, baseline=True) for name, values in self.watch.baselines.items()]
         table = psnr_table([*rows, MethodRow(self.name, state.metrics)])
         logger.info("Reconstruction of hidden voxels on %d held-out scans\n%s", len(per_scan), table)
-        logger.info("Values of every scan: %s", self.folder / "scores.json")
+        logger.info("Values of every scan: %s", file)

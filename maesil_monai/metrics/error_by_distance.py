@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
@@ -10,9 +10,9 @@ from scipy.ndimage import distance_transform_edt
 
 from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Triple
-from maesil_monai.metrics.pooled import PooledMetric
+from maesil_monai.metrics.pooled_over_scans import PooledMetric
 from maesil_monai.metrics.reconstruction_error import checked_window, psnr_db
-from maesil_monai.metrics.regions import checked_regions, region_voxels
+from maesil_monai.metrics.regions import Label, checked_regions, region_voxels
 
 PLANES = ("block", "surviving")
 
@@ -113,12 +113,10 @@ class ErrorByDistance(PooledMetric):
         """Gives totals as (three sums, two kinds of planes, distances, scans)."""
         return totals.unflatten(0, (3, len(PLANES), self.max_distance))
 
-    def _sums(
-        self, prediction: torch.Tensor, image: torch.Tensor, label: Mapping[str, torch.Tensor], patch_size: Triple
-    ) -> Sequence[torch.Tensor]:
-        hidden, target = label["hidden"], label["target"]
-        region = region_voxels(self.region, hidden, label.get("body"), target, patch_size)
-        error = (prediction - image).masked_fill_(~region, 0.0)
+    def _sums(self, prediction: torch.Tensor, label: Label, patch_size: Triple) -> Sequence[torch.Tensor]:
+        hidden = label["hidden"]
+        region = region_voxels(self.region, label, patch_size)
+        error = (prediction - label["image"]).masked_fill_(~region, 0.0)
         distance = patch_distances(hidden).long().clamp(1, self.max_distance) - 1
         surviving = ~hidden.flatten(1, 2).all(dim=1)[:, None, None, :].cpu()
         place = (surviving * self.max_distance + distance).flatten(1)
@@ -127,7 +125,7 @@ class ErrorByDistance(PooledMetric):
             by_patch = _patch_sums(values, patch_size).flatten(1).cpu()  # on the CPU, where adding up has one order
             into = torch.zeros(len(hidden), len(PLANES) * self.max_distance, dtype=torch.float64)
             found.append(into.scatter_add_(1, place, by_patch))
-        return torch.cat(found, dim=1).to(image.device).unbind(dim=1)
+        return torch.cat(found, dim=1).to(prediction.device).unbind(dim=1)
 
     def _values(self, totals: torch.Tensor) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
         sums = self._shaped(totals)

@@ -105,16 +105,15 @@ def _fill_backbone(network: Any, weights: Any, path: Path) -> None:
     """Copies ``features.N.*`` into the slices of the backbone, whose layers keep torchvision's numbers N."""
     if not isinstance(weights, Mapping):
         raise LPIPSUnavailable(f"{path} holds a {type(weights).__name__}: expected the weights of AlexNet.")
-    unused = {name for name in weights if name.startswith("features.")}
-    slices = [child for name, child in network.net.named_children() if name.startswith("slice")]
-    for number, layer in (item for part in slices for item in part.named_children()):
-        wanted = {f"features.{number}.{name}": value.shape for name, value in layer.state_dict().items()}
-        if any(name not in weights or weights[name].shape != shape for name, shape in wanted.items()):
-            raise LPIPSUnavailable(f"{path}: {', '.join(wanted)} are missing or of another shape. It is not AlexNet's file.")
-        layer.load_state_dict({name.rsplit(".", 1)[1]: weights[name] for name in wanted}, strict=True)
-        unused -= wanted.keys()
+    own = network.net.state_dict()
+    names = {name: f"features.{name.partition('.')[2]}" for name in own}
+    wrong = [name for part, name in names.items() if name not in weights or weights[name].shape != own[part].shape]
+    if wrong:
+        raise LPIPSUnavailable(f"{path}: {', '.join(wrong)} missing or of another shape. It is not AlexNet's file.")
+    unused = {name for name in weights if name.startswith("features.")} - set(names.values())
     if unused:
         raise LPIPSUnavailable(f"{path}: AlexNet has no {', '.join(sorted(unused))}. It is not AlexNet's file.")
+    network.net.load_state_dict({part: weights[name] for part, name in names.items()})
 
 
 def _download(url: str, path: Path) -> None:

@@ -8,13 +8,13 @@ thick slices, or masks that hide whole planes, do not shift the index of a pictu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 
 from maesil_monai.geometry import Triple, as_triple
-from maesil_monai.metrics.pooled import PooledMetric
-from maesil_monai.metrics.regions import checked_regions, complete_volume, region_voxels
+from maesil_monai.metrics.pooled_over_scans import PooledMetric
+from maesil_monai.metrics.regions import Label, checked_regions, complete_volume, region_voxels
 
 SLAB_VOXELS = 2**21  # whole volumes are taken in slabs of about so many voxels, which bounds the memory
 
@@ -113,7 +113,6 @@ class PooledBlockiness(PooledMetric):
 
     Args:
         region: the name of a region, see :mod:`maesil_monai.metrics.regions`.
-        per_axis: adds ``blockiness_axis0`` to ``blockiness_axis2`` and ``blockiness_truth_axis0`` to ``..._axis2``.
 
     Raises:
         ValueError: for an unknown region.
@@ -123,39 +122,22 @@ class PooledBlockiness(PooledMetric):
         ('blockiness', 'blockiness_truth')
     """
 
-    def __init__(self, region: str = "hidden_body", per_axis: bool = False) -> None:
+    names = ("blockiness", "blockiness_truth")
+    num_sums = 3 * 2 * 3  # of two kinds of faces across three axes: sums of the prediction, sums of the truth, numbers
+
+    def __init__(self, region: str = "hidden_body") -> None:
         super().__init__()
         (self.region,) = checked_regions([region])
-        self.per_axis = per_axis
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """``blockiness`` and ``blockiness_truth``, with ``per_axis`` also these of every axis."""
-        axes = [f"_axis{axis}" for axis in range(3)] if self.per_axis else []
-        return tuple(f"{volume}{axis}" for axis in ("", *axes) for volume in ("blockiness", "blockiness_truth"))
-
-    @property
-    def num_sums(self) -> int:
-        """Two kinds of faces across three axes: sums of the prediction, sums of the truth, numbers."""
-        return 3 * 2 * 3
-
-    def _sums(
-        self, prediction: torch.Tensor, image: torch.Tensor, label: Mapping[str, torch.Tensor], patch_size: Triple
-    ) -> Sequence[torch.Tensor]:
-        hidden, target = label["hidden"], label["target"]
-        region = region_voxels(self.region, hidden, label.get("body"), target, patch_size)
-        judged = complete_volume(self.region, prediction, image, hidden, target, patch_size)
-        of_prediction, of_truth = face_sums(judged, patch_size, region), face_sums(image, patch_size, region)
+    def _sums(self, prediction: torch.Tensor, label: Label, patch_size: Triple) -> Sequence[torch.Tensor]:
+        region = region_voxels(self.region, label, patch_size)
+        judged = complete_volume(self.region, prediction, label, patch_size)
+        of_prediction, of_truth = face_sums(judged, patch_size, region), face_sums(label["image"], patch_size, region)
         return torch.cat([of_prediction[:, 0], of_truth[:, 0], of_truth[:, 1]], dim=1).flatten(1).unbind(dim=1)
 
     def _values(self, totals: torch.Tensor) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
         *both, numbers = totals.T.unflatten(1, (3, 2, 3)).unbind(dim=1)
-        found = {}
-        chosen = [("", slice(None)), *((f"_axis{axis}", slice(axis, axis + 1)) for axis in range(3))]
-        for suffix, axes in chosen if self.per_axis else chosen[:1]:
-            for name, sums in zip(("blockiness", "blockiness_truth"), both, strict=True):
-                found[f"{name}{suffix}"] = index_of(sums[..., axes], numbers[..., axes])
-        return found
+        return {name: index_of(sums, numbers) for name, sums in zip(self.names, both, strict=True)}
 
 
 def _neighbours(volume: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -12,7 +12,7 @@ import torch
 
 from maesil_monai.errors import BadSetting
 from maesil_monai.metrics.lpips_weights import LPIPSUnavailable, lpips_network
-from maesil_monai.metrics.pooled_map import PooledMap
+from maesil_monai.metrics.map_over_regions import PooledMap
 
 SMALLEST_SIDE = 31  # AlexNet's last pooling needs it
 Features = list[torch.Tensor]

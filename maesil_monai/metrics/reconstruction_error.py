@@ -8,14 +8,14 @@ as much as one through the abdomen.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 
 from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Triple
-from maesil_monai.metrics.pooled import PooledMetric, sum_samples
-from maesil_monai.metrics.regions import checked_regions, complete_volume, region_voxels
+from maesil_monai.metrics.pooled_over_scans import PooledMetric, sum_samples
+from maesil_monai.metrics.regions import Label, checked_regions, complete_volume, region_voxels
 
 SOFT_TISSUE_HU = (-160.0, 240.0)
 
@@ -107,15 +107,13 @@ class PooledPSNR(PooledMetric):
         """Per region: squared errors, absolute errors, voxels; for soft tissue absolute errors and voxels."""
         return len(self.regions) * (5 if self.soft_tissue else 3)
 
-    def _sums(
-        self, prediction: torch.Tensor, image: torch.Tensor, label: Mapping[str, torch.Tensor], patch_size: Triple
-    ) -> list[torch.Tensor]:
+    def _sums(self, prediction: torch.Tensor, label: Label, patch_size: Triple) -> list[torch.Tensor]:
         sums = []
-        hidden, target = label["hidden"], label["target"]
+        image = label["image"]
         soft = self._soft_tissue(image) if self.soft_tissue else None
         for name in self.regions:
-            region = region_voxels(name, hidden, label.get("body"), target, patch_size)
-            judged = complete_volume(name, prediction, image, hidden, target, patch_size) if name == "pasted" else prediction
+            region = region_voxels(name, label, patch_size)
+            judged = complete_volume(name, prediction, label, patch_size) if name == "pasted" else prediction
             inside = (judged - image).masked_fill_(~region, 0.0)  # not a product: NaN outside the region must not come in
             sums += [sum_samples(inside.square()), sum_samples(inside.abs()), sum_samples(region)]
             if soft is not None:

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import torch
@@ -18,6 +18,7 @@ import torch
 from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Triple, tokens_to_voxels
 
+Label = Mapping[str, torch.Tensor]
 RegionName = Literal["hidden", "body", "hidden_body", "full", "pasted"]
 REGION_NAMES: tuple[str, ...] = get_args(RegionName)
 
@@ -33,16 +34,13 @@ def checked_regions(regions: Sequence[str]) -> tuple[str, ...]:
     return tuple(regions)
 
 
-def region_voxels(
-    name: str, hidden: torch.Tensor, body: torch.Tensor | None, target: torch.Tensor, patch_size: Triple
-) -> torch.Tensor:
+def region_voxels(name: str, label: Label, patch_size: Triple) -> torch.Tensor:
     """Marks the voxels of a region.
 
     Args:
-        name: one of ``hidden``, ``body``, ``hidden_body``, ``full``, ``pasted``.
-        hidden: bool, shape (B, gi, gj, gk), the patches the encoder did not see.
-        body: bool, shape (B, 1, D, H, W), the voxels of the body; None will do for regions without body in their name.
-        target: bool, shape (B, gi, gj, gk), the patches that were decoded and are scored.
+        name: one of :data:`REGION_NAMES`.
+        label: of a batch: ``hidden`` and ``target``, bool, shape (B, gi, gj, gk), the patches the encoder did not see, and those
+            that were decoded and are scored; for regions with body in their name ``body``, shape (B, 1, D, H, W).
         patch_size: voxels per patch on each axis.
 
     Returns:
@@ -52,13 +50,13 @@ def region_voxels(
         ValueError: for an unknown name, if ``body`` is missing, or if its shape is not the one above.
 
     Example:
-        >>> hidden = torch.zeros(1, 2, 1, 1, dtype=torch.bool)
-        >>> hidden[0, 1] = True
-        >>> region_voxels("hidden", hidden, None, hidden, (2, 1, 1)).flatten().tolist()
+        >>> hidden = torch.tensor([[[[False]], [[True]]]])
+        >>> region_voxels("hidden", {"hidden": hidden, "target": hidden}, (2, 1, 1)).flatten().tolist()
         [False, False, True, True]
     """
     if name not in REGION_NAMES:
         raise BadSetting(f"region {name!r} is unknown: expected one of {', '.join(REGION_NAMES)}.")
+    hidden, target, body = label["hidden"], label["target"], label.get("body")
     scored = tokens_to_voxels(target if name in ("full", "pasted") else hidden & target, patch_size)
     if name in ("hidden", "full", "pasted"):
         return scored
@@ -72,29 +70,11 @@ def region_voxels(
     return body.bool() if name == "body" else scored & body.bool()
 
 
-def complete_volume(
-    region: str,
-    prediction: torch.Tensor,
-    image: torch.Tensor,
-    hidden: torch.Tensor,
-    target: torch.Tensor,
-    patch_size: Triple,
-) -> torch.Tensor:
-    """Gives the volume on which metrics that look at a voxel's surroundings judge a region.
+def complete_volume(region: str, prediction: torch.Tensor, label: Label, patch_size: Triple) -> torch.Tensor:
+    """Gives the volume on which metrics that look at a voxel's surroundings judge a region, (B, 1, D, H, W).
 
     It is the pasted volume (predictions at hidden target patches, the image everywhere else), for ``full`` the raw output. Where
     nothing was decoded the image stands in both: the edge of what was decoded is no fault of the prediction.
-
-    Args:
-        region: one of :data:`REGION_NAMES`.
-        prediction: shape (B, 1, D, H, W).
-        image: the truth, same shape.
-        hidden: bool, shape (B, gi, gj, gk).
-        target: bool, same shape.
-        patch_size: voxels per patch on each axis.
-
-    Returns:
-        Shape (B, 1, D, H, W).
     """
-    predicted = target if region == "full" else hidden & target
-    return torch.where(tokens_to_voxels(predicted, patch_size), prediction, image)
+    predicted = label["target"] if region == "full" else label["hidden"] & label["target"]
+    return torch.where(tokens_to_voxels(predicted, patch_size), prediction, label["image"])

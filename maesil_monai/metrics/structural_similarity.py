@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from maesil_monai.metrics.pooled_map import PooledMap
+from maesil_monai.metrics.map_over_regions import PooledMap
 
 WINDOW_SIDE = 11
 SIGMA = 1.5

@@ -1,9 +1,10 @@
-"""The forms of charts in pages: small line panels that share their axes, rows of intervals, rows of bars."""
+"""Charts in pages, without a word of HTML around them: line panels that share their axes, rows of intervals, rows of bars."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, Literal, NamedTuple
 
@@ -14,7 +15,6 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from maesil_monai.reports.chart_output import as_svg, set_tip
-from maesil_monai.reports.chart_set import Chart
 from maesil_monai.reports.chart_style import BARS, COLOURS, FONT_SIZE, LINES, MARK, blank_chart, label_axes
 
 Points = Sequence[tuple[float, float]]
@@ -23,6 +23,45 @@ ROW_HEIGHT, BAR_HEIGHT, BAR_GAP = 24.0, 11.0, 12.0
 NAME_LETTER, DIGIT = 6, 7  # widths
 _STEPS = [1, 2, 5, 10]
 _VALUE: dict[str, Any] = {"fontsize": FONT_SIZE, "color": COLOURS["text"], "va": "center_baseline"}
+
+
+class Chart(NamedTuple):
+    """One small chart.
+
+    Args:
+        caption: stands above it, not in it; plain text.
+        svg: an ``<svg>`` element for the page itself, as wide as its place, coloured by the page's variables (see
+            :mod:`~maesil_monai.reports.chart_style`), with title and description for those who do not see it.
+
+    Example:
+        >>> Chart("MAESIL (total)", "<svg></svg>").caption
+        'MAESIL (total)'
+    """
+
+    caption: str
+    svg: str
+
+
+@dataclass(frozen=True)
+class ChartSet:
+    """Charts that are read together. Falsy if there is none.
+
+    Args:
+        legend: ``(sample, label)``: a small ``<svg class="sample">`` for the page, and plain text.
+        groups: charts by the heading above them, which is empty where there is one group alone.
+        notes: short sentences about these data (what is left out, where a line comes from); plain text.
+
+    Example:
+        >>> bool(ChartSet()), bool(ChartSet(groups={"": [Chart("MAE", "<svg></svg>")]}))
+        (False, True)
+    """
+
+    legend: Sequence[tuple[str, str]] = ()
+    groups: Mapping[str, Sequence[Chart]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    def __bool__(self) -> bool:
+        return any(self.groups.values())
 
 
 class Panel(NamedTuple):

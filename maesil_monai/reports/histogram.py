@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from maesil_monai.reports.chart_output import as_svg, set_tip
-from maesil_monai.reports.chart_set import Chart
 from maesil_monai.reports.chart_style import COLOURS, blank_chart, label_axes
+from maesil_monai.reports.charts import Chart
 
 WIDTH, HEIGHT = 420.0, 190.0
 MARGINS = (52.0, 20.0, 12.0, 38.0)

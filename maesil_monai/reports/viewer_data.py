@@ -6,12 +6,13 @@ Of a reconstruction only the hidden voxels are kept; the others are the original
 from __future__ import annotations
 
 import base64
-import json
 import zlib
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
+from jinja2.utils import htmlsafe_json_dumps
 
 from maesil_monai.reports.case import Case
 from maesil_monai.reports.slices import DIFFERENCE_COLOURS, PLANES, WINDOWS
@@ -49,14 +50,10 @@ def viewer_data(cases: Sequence[Case], window_hu: tuple[float, float], max_chara
     """
     for step in STEPS_HU:
         volumes = [_volumes(case, window_hu[0], step) for case in cases]
-        if sum(len(packed) for of_case in volumes for packed in of_case) <= max_characters:
+        sizes = list(accumulate(sum(map(len, of_case)) for of_case in volumes))
+        if sizes[-1] <= max_characters:
             break
-    kept, total = 0, 0
-    for of_case in volumes:
-        total += sum(map(len, of_case))
-        if kept and total > max_characters:
-            break
-        kept += 1
+    kept = max(1, sum(size <= max_characters for size in sizes))
     index: dict[str, Any] = {
         "step": step,
         "start": window_hu[0],
@@ -67,7 +64,7 @@ def viewer_data(cases: Sequence[Case], window_hu: tuple[float, float], max_chara
         "planes": [[name, axis, letters] for name, axis, letters in PLANES],
         "stops": DIFFERENCE_COLOURS,
     }
-    parts = [f'<script type="application/json" id="viewer-index">{_inert(json.dumps(index))}</script>']
+    parts = [f'<script type="application/json" id="viewer-index">{htmlsafe_json_dumps(index)}</script>']
     for number, of_case in enumerate(volumes[:kept]):
         parts += [
             f'<script type="text/plain" id="volume-{number}-{place}">{packed}</script>' for place, packed in enumerate(of_case)
@@ -92,8 +89,3 @@ def _entry(case: Case) -> dict[str, Any]:
         "center": list(case.center),
         "models": list(case.reconstructions),
     }
-
-
-def _inert(text: str) -> str:
-    """Keeps JSON from ending its element."""
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -14,7 +14,7 @@ from bundle_runs import BUNDLE, CONFIGS, SIZES, TRAINING, config_files, run, wor
 from monai.bundle import ConfigWorkflow, ckpt_export
 
 from maesil_monai.comparison.bundle_files import FORMS, BundleFiles
-from maesil_monai.comparison.entry import Entry
+from maesil_monai.comparison.model_entry import Entry
 
 FILES = BundleFiles.find(BUNDLE)
 # One of each kind of network; the others differ from these in sizes and mask rules only.

@@ -194,7 +194,8 @@ def _superpatch(folder: Path, dataset: str, case: str, number: int, size: int) -
         blurred = gaussian_filter(unit, 16 / psnr if model not in WHOLE else 0.6)
         blurred += (np.indices(unit.shape) % 8 == 0).any(0) * 0.012
         made = np.where(voxels, blurred, unit).clip(0, 1).astype(np.float16)
-        file = folder / f"{model}@{rule}" / f"{case}.npz"
+        base, plus, changes = model.partition("+")
+        file = folder / f"{base}@{rule}{plus}{changes}" / f"{case}.npz"
         file.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(file, reconstruction=made)
 

@@ -17,11 +17,11 @@ from maesil_monai.__main__ import main
 from maesil_monai.comparison import training
 from maesil_monai.comparison.ablations import ablations
 from maesil_monai.comparison.bundle_files import BundleFiles
-from maesil_monai.comparison.entry import Entry
-from maesil_monai.comparison.pipeline import Pipeline, Split
-from maesil_monai.comparison.scores import Scores
-from maesil_monai.comparison.scoring import CONSTANTS_HU
+from maesil_monai.comparison.judging_pipeline import Pipeline, Split
+from maesil_monai.comparison.model_entry import Entry
+from maesil_monai.comparison.score_files import Scores
 from maesil_monai.data.prepare import PrepareOptions, prepare
+from maesil_monai.evaluation.baselines import CONSTANTS_HU
 from maesil_monai.phantom.layouts import write_layouts
 from maesil_monai.training.trained_on import marks_of
 from maesil_monai.weights_file import load_network, read_weights, save_weights

@@ -14,7 +14,7 @@ import pytest
 from maesil_monai.__main__ import main
 from maesil_monai.comparison import compare
 from maesil_monai.comparison.bundle_files import SET_BY_COMPARISON, BundleFiles
-from maesil_monai.comparison.entry import Entry
+from maesil_monai.comparison.model_entry import Entry
 from maesil_monai.comparison.report.systems import System
 from maesil_monai.comparison.request import MODELS, Request
 

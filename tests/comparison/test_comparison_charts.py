@@ -14,10 +14,10 @@ from PIL import Image
 
 from maesil_monai.comparison.report.charts import blockiness, differences, error_by_distance, training_curves
 from maesil_monai.comparison.report.figure3 import Picture, figure_3
-from maesil_monai.comparison.report.results import Results
+from maesil_monai.comparison.report.results_file import Results
 from maesil_monai.comparison.report.systems import GROUPS
 from maesil_monai.reports.case import Case
-from maesil_monai.reports.chart_set import ChartSet
+from maesil_monai.reports.charts import ChartSet
 
 
 @pytest.mark.parametrize("draw", [training_curves, error_by_distance, differences, blockiness])

@@ -10,8 +10,8 @@ from made_up_comparison import BASELINE_PSNR
 from made_up_comparison import results as made_up_results
 
 from maesil_monai.comparison.report.charts import blockiness, training_curves
-from maesil_monai.comparison.report.results import Results
-from maesil_monai.comparison.report.settings import tiles
+from maesil_monai.comparison.report.how_it_was_made import tiles
+from maesil_monai.comparison.report.results_file import Results
 from maesil_monai.reports.pages import ENVIRONMENT, page
 from maesil_monai.reports.tables import Cell, Row, Table
 

@@ -14,9 +14,9 @@ import pytest
 from made_up_comparison import BASELINE_PSNR, MODELS, make_up_comparison
 
 from maesil_monai.comparison.report import write_report
-from maesil_monai.comparison.report.cases import read_cases
-from maesil_monai.comparison.report.results import Results
-from maesil_monai.comparison.report.standing import standing_table
+from maesil_monai.comparison.report.read_cases import read_cases
+from maesil_monai.comparison.report.results_file import Results
+from maesil_monai.comparison.report.standing_table import standing_table
 from maesil_monai.comparison.report.systems import MAESIL, System
 from maesil_monai.reports.tables import markdown_text
 

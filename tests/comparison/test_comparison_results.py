@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from maesil_monai.comparison.entry import Entry
 from maesil_monai.comparison.intervals import interval, paired_difference
-from maesil_monai.comparison.results import Line, rows_of, split_name
-from maesil_monai.comparison.scores import NOT_FINITE, Scores, by_patient
+from maesil_monai.comparison.model_entry import Entry
+from maesil_monai.comparison.score_files import NOT_FINITE, Scores, by_patient
+from maesil_monai.comparison.table_rows import Line, rows_of, split_name
 
 
 @pytest.mark.parametrize(

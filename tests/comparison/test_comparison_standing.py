@@ -9,8 +9,8 @@ from made_up_comparison import BASELINE_PSNR, NO_LPIPS
 from made_up_comparison import results as made_up_results
 
 from maesil_monai.comparison.report.legend import BEST_BASELINE, BLIND_SPOT, WORSE
-from maesil_monai.comparison.report.results import Results
-from maesil_monai.comparison.report.standing import standing_table
+from maesil_monai.comparison.report.results_file import Results
+from maesil_monai.comparison.report.standing_table import standing_table
 from maesil_monai.comparison.report.systems import MAESIL
 from maesil_monai.comparison.report.tables2_3 import table2_ours
 from maesil_monai.reports.tables import Cell, Table

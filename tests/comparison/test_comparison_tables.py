@@ -14,11 +14,11 @@ from made_up_comparison import results as made_up_results
 
 from maesil_monai.comparison.report import write_report
 from maesil_monai.comparison.report.charts import blockiness, differences, error_by_distance, training_curves
+from maesil_monai.comparison.report.error_by_plane import planes_table
+from maesil_monai.comparison.report.how_it_was_made import how
 from maesil_monai.comparison.report.legend import OWN_SIZE
-from maesil_monai.comparison.report.planes import planes_table
-from maesil_monai.comparison.report.results import Results
-from maesil_monai.comparison.report.settings import how
-from maesil_monai.comparison.report.standing import standing_table
+from maesil_monai.comparison.report.results_file import Results
+from maesil_monai.comparison.report.standing_table import standing_table
 from maesil_monai.comparison.report.systems import MAESIL, MAESIL_LOSS_ON_ALL, System
 from maesil_monai.comparison.report.tables2_3 import matrix, table2_ours, table2_paper, table3
 from maesil_monai.reports.tables import Row, Table

@@ -13,7 +13,7 @@ from made_up_training import BUNDLE, command_of, make_up_trainer
 from maesil_monai.comparison import training
 from maesil_monai.comparison.ablations import ablations
 from maesil_monai.comparison.bundle_files import BundleFiles
-from maesil_monai.comparison.entry import Entry
+from maesil_monai.comparison.model_entry import Entry
 from maesil_monai.comparison.training import Trainer
 
 

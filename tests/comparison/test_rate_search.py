@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from made_up_training import command_of, make_up_trainer
 
-from maesil_monai.comparison.entry import Entry
+from maesil_monai.comparison.model_entry import Entry
 from maesil_monai.comparison.rate_search import RateSearch
 from maesil_monai.comparison.training import Diverged, Trainer
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from maesil_monai.comparison.scoring import constant_predictors
 from maesil_monai.evaluation import BASELINES, interpolate_axial, mean_of_visible, nearest_visible_patch
+from maesil_monai.evaluation.baselines import constant_predictors
 from maesil_monai.geometry import patchify, tokens_to_voxels
 from maesil_monai.masking import MaskRule
 

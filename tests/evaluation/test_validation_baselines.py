@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from maesil_monai.data.volumes.volume_source import ArraySource
-from maesil_monai.evaluation.validation_baselines import ValidationBaselines
+from maesil_monai.evaluation import ValidationBaselines
 
 TRAINING = [{"image": -1000}, {"image": 1000}, {"image": 1000}]
 

@@ -10,7 +10,7 @@ from ignite.engine import Engine
 from monai.engines import SupervisedEvaluator
 
 from maesil_monai.geometry import tokens_to_voxels
-from maesil_monai.metrics import PooledPSNR, ReconstructionMetric, is_better, pred_and_label
+from maesil_monai.metrics import PooledMetricHandler, PooledPSNR, is_better, pred_and_label
 
 GRID, PATCH, SHAPE = (2, 1, 3), (4, 8, 4), (8, 8, 12)
 WINDOW_HU = (-1000.0, 500.0)
@@ -179,7 +179,7 @@ def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="two equal shapes"):
         PooledPSNR()(pred[..., :4], label)
     with pytest.raises(ValueError, match="'psnr_full'"):
-        ReconstructionMetric().attach(Engine(lambda engine, batch: None), "psnr_full")
+        PooledMetricHandler(PooledPSNR()).attach(Engine(lambda engine, batch: None), "psnr_full")
 
 
 def _share(rank: int, folder: Path) -> None:
@@ -216,7 +216,7 @@ def test_an_evaluator_gets_all_values_from_one_metric_and_judges_by_the_key_one(
         val_data_loader=batches,
         network=torch.nn.Identity(),
         prepare_batch=_prepare,
-        key_val_metric={"psnr_hidden_body": ReconstructionMetric()},
+        key_val_metric={"psnr_hidden_body": PooledMetricHandler(PooledPSNR())},
         metric_cmp_fn=is_better,
         decollate=False,
     )

@@ -15,8 +15,8 @@ from headless_browser import Browser
 from made_up_comparison import MODELS, make_up_comparison
 
 from maesil_monai.comparison.report import write_report
-from maesil_monai.comparison.report.cases import read_cases
-from maesil_monai.comparison.report.results import Results
+from maesil_monai.comparison.report.read_cases import read_cases
+from maesil_monai.comparison.report.results_file import Results
 from maesil_monai.comparison.report.systems import MAESIL
 from maesil_monai.reports.case import Case
 from maesil_monai.reports.viewer_data import pack, viewer_data

@@ -12,7 +12,7 @@ from jinja2 import UndefinedError
 from made_up_comparison import make_up_comparison
 
 from maesil_monai.comparison.report import write_report
-from maesil_monai.data.prepare import prepare
+from maesil_monai.data.prepare import PrepareOptions, prepare
 from maesil_monai.reports.pages import page
 
 HEADINGS = "[...document.querySelectorAll('h2')].map((heading) => heading.textContent)"
@@ -37,7 +37,7 @@ def store(scan_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     broken = folder / "scans/p2/ct.nii.gz"
     broken.write_bytes(broken.read_bytes()[:2000])
     for _ in range(2):
-        prepare(folder / "store", folder_dir=folder / "scans", patient_regex="(p[0-9])", allow_refused_share=1.0)
+        prepare(PrepareOptions(folder / "store", folder=folder / "scans", patient_regex="(p[0-9])", allow_refused_share=1.0))
         shutil.rmtree(folder / "scans/p3", ignore_errors=True)
     return folder / "store" / "report.html"
 

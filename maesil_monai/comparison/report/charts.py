@@ -9,11 +9,11 @@ from itertools import chain
 from statistics import fmean
 from typing import Literal
 
-from maesil_monai.comparison.report.results import Results
-from maesil_monai.comparison.report.systems import BASELINES, GROUPS, MAESIL, METRICS, System
-from maesil_monai.comparison.report.wording import JUDGED, interval_text, noun, quantity_words
-from maesil_monai.reports.chart_set import ChartSet
-from maesil_monai.reports.charts import BarRow, IntervalRow, Panel, Points, bars, intervals, panels, sample
+from maesil_monai.comparison.report.how_it_was_made import noun
+from maesil_monai.comparison.report.results_file import Results
+from maesil_monai.comparison.report.shown_metrics import JUDGED, METRICS
+from maesil_monai.comparison.report.systems import BASELINES, GROUPS, MAESIL, System
+from maesil_monai.reports.charts import BarRow, ChartSet, IntervalRow, Panel, Points, bars, intervals, panels, sample
 
 _LINES = {name: f"base{number}" for number, name in enumerate(BASELINES, 1)}
 _VERDICTS: dict[int, Literal["good", "bad", "open"]] = {1: "good", -1: "bad", 0: "open"}
@@ -32,8 +32,7 @@ def training_curves(results: Results) -> ChartSet:
         system = results.system(curve["model"], curve["training_rule"])
         values = [math.nan if value is None else value for value in curve["psnr_hidden_body"]]
         runs[system].append(list(zip(curve["superpatches"], values, strict=True)))
-        known = [(name, value) for name, value in (curve.get("baselines") or {}).items() if isinstance(value, (int, float))]
-        levels[system] |= {_LINES[name]: float(value) for name, value in known if name in _LINES}
+        levels[system] |= {_LINES[name]: value for name, value in curve.get("baselines", {}).items() if value is not None}
     if not runs:
         return ChartSet()
     on_validation = any(levels.values())
@@ -71,10 +70,8 @@ def error_by_distance(results: Results) -> ChartSet:
     size: their distances count other patches.
     """
     found: dict[System, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in results.content.get("by_distance") or ():
-        known = row.get("planes", "all") == "all" and row["mae_hu"] is not None and row["dataset"] in results.averaged
-        if known and row["evaluation_rule"] == results.rule:
-            found[results.system(row["model"], row["training_rule"])][row["distance"]].append(row["mae_hu"])
+    for system, row in results.by_distance("all"):
+        found[system][row["distance"]].append(row["mae_hu"])
     # Each collection counts once at each distance it has.
     curves = {system: [(at, fmean(errors)) for at, errors in sorted(rows.items())] for system, rows in found.items()}
     drawn = [system for system in results.comparable("inpainting") if system in curves]
@@ -102,12 +99,11 @@ def differences(results: Results) -> ChartSet:
                 continue
             low = value.difference if value.difference_low is None else value.difference_low
             high = value.difference if value.difference_high is None else value.difference_high
-            sign = value.sign * (1 if metric.higher_better else -1)
-            words = f"{metric.text(value.difference, True)} {interval_text(metric, value, difference=True)}".strip()
-            rows.append(IntervalRow(system.label, value.difference, low, high, _VERDICTS[sign], words))
+            verdict = _VERDICTS[metric.verdict(value)]
+            rows.append(IntervalRow(system.label, value.difference, low, high, verdict, metric.difference(value)))
         if rows:
             sides = ("worse than MAESIL", "better than MAESIL")
-            name = quantity_words(metric, region)
+            name = metric.words(region)
             unit = f"difference in {metric.label}" + (f" ({metric.unit})" if metric.unit else "")
             left, right = sides if metric.higher_better else sides[::-1]
             charts.append(intervals(f"{name}: differences to MAESIL", name, rows, unit, left, right))
@@ -134,7 +130,7 @@ def blockiness(results: Results) -> ChartSet:
 
 def _blockiness_values(results: Results) -> Iterator[tuple[System, str, str, float]]:
     """Gives system, ``none``, ``overlap`` or ``truth``, collection and value: of whole scans, else of single superpatches."""
-    listed = [row for row in results.content.get("blockiness") or () if row["dataset"] in results.averaged]
+    listed = [row for row in results.content.get("blockiness", ()) if row["dataset"] in results.averaged]
     for row in listed:
         system = results.system(row["model"], row["training_rule"])
         for kind, key in ((row["stride"], "blockiness"), ("truth", "truth")):

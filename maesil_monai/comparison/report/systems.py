@@ -1,8 +1,7 @@
-"""What the compared systems and metrics are called in tables, in which group each stands, and what the paper reports."""
+"""What the compared systems are called in tables, in which group each stands, and what the paper reports of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 GroupName = Literal["inpainting", "whole", "baseline", "constant"]
@@ -19,17 +18,15 @@ BASELINES = {
     "mean_training_volume": "mean training volume",
 }
 CONSTANTS = {"air_everywhere": "air everywhere (-1000 HU)", "water_everywhere": "water everywhere (0 HU)"}
+_WHOLE = {"ae": "AE", "vae": "VAE", "vqvae": "VQ-VAE"}
 _NAMES = {
     "maesil": "MAESIL",
     "mae": "MAE",
     "hi_end_mae": "Hi-End-MAE",
     "hi_end_mae_paper": "Hi-End-MAE, own sizes",
     "medmae": "MedMAE, slices",
-    "ae": "AE",
-    "vae": "VAE",
-    "vqvae": "VQ-VAE",
+    **_WHOLE,
 }
-_WHOLE = ("ae", "vae", "vqvae")
 _LATENTS = {"": "1/64", "8": "1/8", "512": "1/512", "masked": "1/64"}
 
 
@@ -58,14 +55,19 @@ class System(NamedTuple):
             return "baseline"
         if self.model in CONSTANTS:
             return "constant"
-        name, _, form = self.base.partition("_")
-        is_known = name in _WHOLE and form in _LATENTS and form != "masked"
-        return "whole" if is_known or self.sees_input else "inpainting"
+        family, form = self.autoencoder
+        return "whole" if (family and form != "masked") or self.sees_input else "inpainting"
 
     @property
     def base(self) -> str:
         """The model without the changes of an ablation (``maesil`` of ``maesil+decoder=cross_attention``)."""
         return self.model.partition("+")[0]
+
+    @property
+    def autoencoder(self) -> tuple[str, str]:
+        """Family and form of an autoencoder: ``vqvae`` and ``512``; empty texts for all others."""
+        family, _, form = self.base.partition("_")
+        return (family, form) if family in _WHOLE and form in _LATENTS else ("", "")
 
     @property
     def label(self) -> str:
@@ -77,19 +79,15 @@ class System(NamedTuple):
         """
         if self.group in ("baseline", "constant"):
             return {**BASELINES, **CONSTANTS}[self.model]
-        name, _, form = self.base.partition("_")
-        if name in _WHOLE and form in _LATENTS:
-            label = f"{_NAMES[name]} {_LATENTS[form]}" + (", masked" if form == "masked" else "")
-        else:
-            label = _NAMES.get(self.base, self.base)
-        changes = self.model.partition("+")[2]
-        label = ", ".join([label, *changes.split("+")]) if changes else label
+        family, form = self.autoencoder
+        name = f"{_NAMES[family]} {_LATENTS[form]}" if family else _NAMES.get(self.base, self.base)
+        label = ", ".join([name, *(["masked"] if form == "masked" else []), *self.model.split("+")[1:]])
         return f"{label} ({self.training_rule})" if self.training_rule and self.group == "inpainting" else label
 
     @property
     def is_masked_autoencoder(self) -> bool:
         """Tells an AE, VAE or VQ-VAE that was trained and is tested under the mask, which the paper does not have."""
-        return self.base in {f"{name}_masked" for name in _WHOLE}
+        return self.autoencoder[1] == "masked"
 
     @property
     def has_loss_on_all(self) -> bool:
@@ -104,15 +102,15 @@ class System(NamedTuple):
     @property
     def latents(self) -> str:
         """Latent values per voxel where the name tells; empty where it does not."""
-        name, _, form = self.base.partition("_")
-        return _LATENTS.get(form, "") if name in _WHOLE else ""
+        family, form = self.autoencoder
+        return _LATENTS[form] if family else ""
 
     @property
     def order(self) -> tuple[int, int, int, bool, str, str]:
         """Sorts systems for a table: by group, then as named here, ablations and other rules behind."""
         names = [*_NAMES, *BASELINES, *CONSTANTS]
-        family, _, form = self.base.partition("_")
-        name = self.base if self.base in names else family
+        family, form = self.autoencoder
+        name = family or self.base
         place = names.index(name) if name in names else len(names)
         size = int(form) if form.isdecimal() else 64
         later = self != MAESIL and self.base == "maesil"
@@ -123,42 +121,6 @@ MAESIL = System("maesil", "total")
 MAESIL_LOSS_ON_ALL = System("maesil+loss_on_all=true", "total")
 """MAESIL trained so that its raw output means something at visible voxels, too."""
 
-
-@dataclass(frozen=True)
-class Metric:
-    """How a metric is shown: its key in ``results.json``, heading, unit, decimals, and whether more is better."""
-
-    key: str
-    label: str
-    unit: str
-    decimals: int
-    higher_better: bool
-
-    def text(self, value: float, sign: bool = False) -> str:
-        """Formats a value.
-
-        Example:
-            >>> METRICS["psnr"].text(-0.004, sign=True), METRICS["mae_hu"].text(12.34)
-            ('+0.00', '12.3')
-        """
-        value = round(value, self.decimals) + 0.0  # no minus zero
-        return f"{value:+.{self.decimals}f}" if sign else f"{value:.{self.decimals}f}"
-
-    def better(self, value: float, other: float) -> bool:
-        """Tells whether ``value`` beats ``other``."""
-        return value > other if self.higher_better else value < other
-
-
-METRICS = {
-    metric.key: metric
-    for metric in (
-        Metric("psnr", "PSNR", "dB", 2, True),
-        Metric("ssim", "SSIM", "", 3, True),
-        Metric("lpips", "LPIPS", "", 3, False),
-        Metric("mae_hu", "MAE", "HU", 1, False),
-        Metric("mae_soft_hu", "soft-tissue MAE", "HU", 1, False),
-    )
-}
 
 # Table II: PSNR (dB), SSIM, LPIPS on the paper's unified set. Which region and which bottleneck they belong to, it does not say.
 PAPER_TABLE_2 = {

@@ -10,21 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from maesil_monai.comparison.report.cells import NO_ROW, best_of, name_cell, ranked, score_cell, value_cell
+from maesil_monai.comparison.report.how_it_was_made import patch_sizes
 from maesil_monai.comparison.report.legend import WORSE
-from maesil_monai.comparison.report.measured_cells import NO_ROW, name_cell, value_cell
-from maesil_monai.comparison.report.results import HEADLINE_REGION, UNIFIED, Results
-from maesil_monai.comparison.report.settings import patch_sizes
-from maesil_monai.comparison.report.standing import best_of, ranked, score_cell
+from maesil_monai.comparison.report.results_file import UNIFIED, Results
+from maesil_monai.comparison.report.shown_metrics import ALL_HIDDEN, HEADLINE_REGION, METRICS, RANKED
 from maesil_monai.comparison.report.systems import (
     GROUPS,
     MAESIL,
     MAESIL_LOSS_ON_ALL,
-    METRICS,
     PAPER_TABLE_2,
     PAPER_TABLE_3,
     System,
 )
-from maesil_monai.comparison.report.wording import ALL_HIDDEN, RANKED, dataset_words, heading
 from maesil_monai.reports.tables import Cell, Row, Table
 
 _PSNR = METRICS["psnr"]
@@ -56,12 +54,12 @@ def table2_ours(results: Results, dataset: str) -> Table:
         look = "loses" if WORSE in cells[0].marks else "own" if system == MAESIL else ""
         facts = _facts(results, system, dataset)
         rows.append(Row([name_cell(results, system), *cells, _against(results, system, dataset), *facts], look, group))
-    head = ["model (training rule)", *(heading(*column) for column in columns), "PSNR against the best baseline"]
+    head = ["model (training rule)", *(metric.heading(region) for metric, region in columns), "PSNR against the best baseline"]
     head += ["patients", "seeds", "parameters", "latents per voxel"]
     notes = [
         "Columns are of hidden_body where they do not say otherwise. Over all hidden voxels, tissue painted into air counts."
     ]
-    return Table(f"Table II in our protocol, {dataset_words(results, dataset)}", head, rows, notes)
+    return Table(f"Table II in our protocol, {results.dataset_words(dataset)}", head, rows, notes)
 
 
 def table2_paper(results: Results, dataset: str) -> Table:
@@ -99,10 +97,10 @@ def table2_paper(results: Results, dataset: str) -> Table:
             rows.append(Row(cells, "own" if system == MAESIL else "", group))
             group, paper = "", {}
     metrics = [METRICS[key] for key in RANKED]
-    head = ["model (training rule)", "region", *map(heading, metrics)]
+    head = ["model (training rule)", "region", *(metric.heading() for metric in metrics)]
     head += [f"the paper's {metric.label}" for metric in metrics if cites]
     notes = [_REGIONS_NOTE, *_full_notes(results), *([_PAPER_NOTE] if cites else [])]
-    return Table(f"Table II in the paper's protocol, {dataset_words(results, dataset)}", head, rows, notes)
+    return Table(f"Table II in the paper's protocol, {results.dataset_words(dataset)}", head, rows, notes)
 
 
 def table3(results: Results) -> Table:
@@ -118,7 +116,7 @@ def table3(results: Results) -> Table:
         published = next((v for name, v in PAPER_TABLE_3.items() if dataset.lower().replace("-", "").startswith(name)), None)
         paper = PAPER_TABLE_2["maesil"]["psnr"] if dataset == UNIFIED else published
         last = Cell(NO_ROW if paper is None else _PSNR.text(paper))
-        name = Cell(dataset_words(results, dataset), number=False)
+        name = Cell(results.dataset_words(dataset), number=False)
         rows.append(Row([name, ours, trivial, *papers, last], "own" if dataset == UNIFIED else ""))
     head = (
         "collection",
@@ -148,7 +146,7 @@ def matrix(results: Results) -> Table:
             for rule, value in zip(rules, values, strict=True)
         ]
         rows.append(Row([name_cell(results, system), *cells], "own" if system == MAESIL else ""))
-    caption = f"Training rule by evaluation rule: PSNR in dB on hidden_body, {dataset_words(results, results.headline_dataset)}"
+    caption = f"Training rule by evaluation rule: PSNR in dB on hidden_body, {results.dataset_words(results.headline_dataset)}"
     notes = ["Columns differ in how much they hide: compare within a column only."]
     return Table(caption, ("model (training rule)", *rules), rows, notes)
 
@@ -163,7 +161,7 @@ def _grouped(systems: Iterable[System]) -> Iterator[tuple[System, str]]:
 
 def _family(system: System) -> str:
     """Names what the paper calls it, whatever the bottleneck: ``ae`` of ``ae_512``."""
-    return system.base.partition("_")[0] if system.group == "whole" else system.base
+    return system.autoencoder[0] if system.group == "whole" and system.autoencoder[0] else system.base
 
 
 def _ways(system: System) -> list[tuple[System, str]]:
@@ -187,8 +185,8 @@ def _against(results: Results, system: System, dataset: str) -> Cell:
         return Cell(NO_ROW)
     low, high = best[1].difference_low, best[1].difference_high  # of the baseline minus MAESIL
     paired = system == MAESIL and low is not None and high is not None
-    interval = f"[{_PSNR.text(-high, True)}, {_PSNR.text(-low, True)}]" if paired else ""  # type: ignore[operator]
-    return Cell(_PSNR.text(found.mean - (best[1].mean or 0.0), True), interval)
+    interval = _PSNR.interval(-high, -low, sign=True) if paired else ""  # type: ignore[operator]
+    return Cell(_PSNR.text(found.mean - (best[1].mean or 0.0), sign=True), interval)
 
 
 def _facts(results: Results, system: System, dataset: str) -> list[Cell]:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from maesil_monai.comparison.report.cases import read_cases
 from maesil_monai.comparison.report.charts import blockiness, differences, error_by_distance, training_curves
+from maesil_monai.comparison.report.error_by_plane import planes_table
 from maesil_monai.comparison.report.figure3 import figure_3
+from maesil_monai.comparison.report.how_it_was_made import commands, how, settings_tables, tiles
 from maesil_monai.comparison.report.legend import LEGEND
-from maesil_monai.comparison.report.planes import planes_table
-from maesil_monai.comparison.report.results import Results
-from maesil_monai.comparison.report.settings import commands, how, settings_tables, tiles
-from maesil_monai.comparison.report.standing import standing_table
+from maesil_monai.comparison.report.read_cases import read_cases
+from maesil_monai.comparison.report.results_file import Results
+from maesil_monai.comparison.report.standing_table import standing_table
 from maesil_monai.comparison.report.tables2_3 import matrix, table2_ours, table2_paper, table3
 from maesil_monai.reports.case import Case
 from maesil_monai.reports.pages import page

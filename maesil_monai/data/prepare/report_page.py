@@ -7,7 +7,7 @@ from typing import Any
 
 from maesil_monai.data.prepare.report import count_codes
 from maesil_monai.data.prepare.splits import SPLITS
-from maesil_monai.reports.chart_set import ChartSet
+from maesil_monai.reports.charts import ChartSet
 from maesil_monai.reports.histogram import histogram
 from maesil_monai.reports.pages import page
 

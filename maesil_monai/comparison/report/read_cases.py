@@ -30,7 +30,7 @@ def read_cases(folder: Path, known: Iterable[System], window_hu: tuple[float, fl
         ValueError: if the shapes of a case do not fit together, with the file.
     """
     files = sorted(path for path in folder.rglob("*.npz"))
-    models = {name: system for system in known for name in _folder_names(system)}
+    models = {_folder_name(system): system for system in sorted(known, key=lambda system: system.order)}
     low, high = window_hu
     cases = []
     for file in files:
@@ -40,9 +40,10 @@ def read_cases(folder: Path, known: Iterable[System], window_hu: tuple[float, fl
                 continue  # a reconstruction
             original = _in_hu(stored["original"], low, high)
             hidden, body = stored["hidden"].astype(bool), stored["body"].astype(bool)
-            spacing = tuple(float(size) for size in stored["spacing_mm"])
+            spacing = tuple(stored["spacing_mm"].astype(float).tolist())
             dataset = str(stored["dataset"])
-        if original.ndim != 3 or body.shape != original.shape or _odd(original.shape, hidden.shape):
+        fits = original.ndim == hidden.ndim == 3 and body.shape == original.shape
+        if not fits or np.remainder(original.shape, hidden.shape).any():
             raise ValueError(
                 f"{file}: original {original.shape}, body {body.shape}, hidden {hidden.shape}: expected two equal shapes "
                 "(D, H, W) and a grid of patches that divides them. Run compare again to write it anew."
@@ -50,35 +51,24 @@ def read_cases(folder: Path, known: Iterable[System], window_hu: tuple[float, fl
         made = {}
         for own, system in models.items():
             file = folder / own / f"{name}.npz"
-            volume = _reconstruction(file, original.shape, low, high) if file.is_file() else None
-            if volume is not None:
-                made[system] = volume
+            if not file.is_file():
+                continue
+            with np.load(file) as stored:
+                volume = _in_hu(stored["reconstruction"], low, high)
+            if volume.shape != original.shape:
+                logger.warning("%s: shape %s, expected %s: left out of the pictures", file, volume.shape, original.shape)
+            elif np.isfinite(volume).all():  # else a baseline that is not defined there
+                made[system.label] = volume
         if made:
-            ordered = {system.label: made[system] for system in sorted(made, key=lambda system: system.order)}
-            own_name = name.removeprefix(f"{dataset}/")
-            cases.append(Case(own_name, dataset, original, hidden, body, (spacing[0], spacing[1], spacing[2]), ordered))
+            cases.append(Case(name.removeprefix(f"{dataset}/"), dataset, original, hidden, body, spacing, made))
     return sorted(cases, key=lambda case: (case.dataset, case.name))
 
 
-def _folder_names(system: System) -> list[str]:
-    """Gives the names a system's folder may have: the rule stands behind the model, before the changes of an ablation."""
-    base, plus, changes = system.model.partition("+")
+def _folder_name(system: System) -> str:
+    """Gives the name of a system's folder: the rule stands behind the model, before the changes of an ablation."""
     rule = f"@{system.training_rule}" if system.training_rule else ""
-    return list(dict.fromkeys([f"{base}{rule}{plus}{changes}", f"{system.model}{rule}"]))
-
-
-def _reconstruction(file: Path, shape: tuple[int, ...], low: float, high: float) -> np.ndarray | None:
-    with np.load(file) as stored:
-        made = _in_hu(stored["reconstruction"], low, high)
-    if made.shape != shape:
-        logger.warning("%s: shape %s, expected %s: left out of the pictures", file, made.shape, shape)
-        return None
-    return made if np.isfinite(made).all() else None  # a baseline that is not defined there
+    return system.base + rule + system.model.removeprefix(system.base)
 
 
 def _in_hu(unit: np.ndarray, low: float, high: float) -> np.ndarray:
     return (unit.astype(np.float32) * (high - low) + low).clip(low, high)
-
-
-def _odd(shape: tuple[int, ...], grid: tuple[int, ...]) -> bool:
-    return len(grid) != 3 or any(size % count for size, count in zip(shape, grid, strict=True))

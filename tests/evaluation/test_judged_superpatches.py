@@ -13,7 +13,7 @@ from monai.transforms import Compose
 
 from maesil_monai.data.volumes.bad_volume import BadVolume
 from maesil_monai.data.volumes.volume_source import ArraySource
-from maesil_monai.evaluation.held_out import held_out_loader, held_out_superpatches
+from maesil_monai.evaluation.judged_superpatches import held_out_loader, held_out_superpatches
 
 AFFINE = np.diag([1.0, 2.0, 3.0, 1.0])
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 
 from maesil_monai.geometry import Triple
-from maesil_monai.metrics.pooled import PooledMetric, sum_region, sum_samples
-from maesil_monai.metrics.regions import checked_regions, complete_volume, region_voxels
+from maesil_monai.metrics.pooled_over_scans import PooledMetric, sum_region, sum_samples
+from maesil_monai.metrics.regions import Label, checked_regions, complete_volume, region_voxels
 
 RAW = "full"  # the one region that is judged on the raw output
 
@@ -48,16 +48,13 @@ class PooledMap(PooledMetric):
         """The sum of the map and the number of voxels, for every region."""
         return 2 * len(self.regions)
 
-    def _sums(
-        self, prediction: torch.Tensor, image: torch.Tensor, label: Mapping[str, torch.Tensor], patch_size: Triple
-    ) -> list[torch.Tensor]:
-        hidden, target = label["hidden"], label["target"]
-        regions = {name: region_voxels(name, hidden, label.get("body"), target, patch_size) for name in self.regions}
+    def _sums(self, prediction: torch.Tensor, label: Label, patch_size: Triple) -> list[torch.Tensor]:
+        regions = {name: region_voxels(name, label, patch_size) for name in self.regions}
         groups = [[n for n in regions if n != RAW], [n for n in regions if n == RAW]]
         groups = [group for group in groups if group]
-        volumes = [complete_volume(group[0], prediction, image, hidden, target, patch_size) for group in groups]
+        volumes = [complete_volume(group[0], prediction, label, patch_size) for group in groups]
         wanted = [torch.stack([regions[name] for name in group]).any(dim=0) for group in groups]
-        maps = self._maps(volumes, image, wanted)
+        maps = self._maps(volumes, label["image"], wanted)
         found = {name: values for group, values in zip(groups, maps, strict=True) for name in group}
         return [part for name in regions for part in (sum_region(found[name], regions[name]), sum_samples(regions[name]))]
 

@@ -9,21 +9,21 @@ from __future__ import annotations
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
-from monai.metrics import CumulativeIterationMetric
+from monai.metrics import Cumulative
 
 from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import Triple, grid_of
+from maesil_monai.metrics.regions import Label
 
 logger = logging.getLogger(__name__)
 
 NO_SCAN = -1.0  # marks the row a process without superpatches hands to the gathering
 
 
-class PooledMetric(CumulativeIterationMetric, ABC):
+class PooledMetric(Cumulative, ABC):
     """A metric of reconstructions, pooled over each scan's superpatches.
 
     Call it with a batch; :meth:`aggregate` gives the means over scans, :meth:`per_scan` the values they are the means of.
@@ -58,25 +58,20 @@ class PooledMetric(CumulativeIterationMetric, ABC):
         """How many sums a row holds behind the number of its scan."""
 
     @abstractmethod
-    def _sums(
-        self, prediction: torch.Tensor, image: torch.Tensor, label: Mapping[str, torch.Tensor], patch_size: Triple
-    ) -> Sequence[torch.Tensor]:
+    def _sums(self, prediction: torch.Tensor, label: Label, patch_size: Triple) -> Sequence[torch.Tensor]:
         """Sums over each sample's voxels: :attr:`num_sums` float64 tensors (B,), from float32 volumes (B, 1, D, H, W)."""
 
     @abstractmethod
     def _values(self, totals: torch.Tensor) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
         """Turns totals, float64 (num_sums, S), into ``{name: (values (S,), how many voxels they are from (S,))}``."""
 
-    def __call__(  # type: ignore[override]
-        self, y_pred: torch.Tensor, y: Mapping[str, torch.Tensor], **kwargs: Any
-    ) -> torch.Tensor:
+    def __call__(self, prediction: torch.Tensor, label: Label) -> torch.Tensor:
         """Adds a batch of reconstructions.
 
         Args:
-            y_pred: shape (B, 1, D, H, W), on the window's [0, 1]; predictions at target voxels or complete volumes.
-            y: ``image`` (B, 1, D, H, W) in [0, 1], ``hidden`` and ``target`` bool (B, gi, gj, gk), ``body`` bool (B, 1, D, H, W)
-                (where the region needs it), ``scan`` int64 (B,), the number of the scan each superpatch is from.
-            kwargs: not used; the parameter is MONAI's.
+            prediction: shape (B, 1, D, H, W), on the window's [0, 1]; predictions at target voxels or complete volumes.
+            label: ``image`` (B, 1, D, H, W) in [0, 1], ``hidden`` and ``target`` bool (B, gi, gj, gk), ``body`` bool
+                (B, 1, D, H, W) (where the region needs it), ``scan`` int64 (B,), the number of the scan each superpatch is from.
 
         Returns:
             float64, shape (B, 1 + num_sums): the scan, then the sums.
@@ -84,29 +79,28 @@ class PooledMetric(CumulativeIterationMetric, ABC):
         Raises:
             ValueError: if the shapes do not fit together, or a side is below :attr:`smallest_side` (unless ``optional``).
         """
-        rows = self._compute_tensor(y_pred.detach(), y["image"].detach(), label=y)
-        self.extend(rows)
-        return rows
-
-    def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor | None = None, **kwargs: Any) -> torch.Tensor:
-        label: Mapping[str, torch.Tensor] = kwargs["label"]
-        if y is None or y_pred.shape != y.shape or y_pred.ndim != 5 or len(label["scan"]) != len(y_pred):
+        image, shape = label["image"].detach(), prediction.shape
+        if shape != image.shape or len(shape) != 5 or len(label["scan"]) != len(prediction):
             raise ValueError(
-                f"prediction {tuple(y_pred.shape)}, image {None if y is None else tuple(y.shape)}, scan "
+                f"prediction {tuple(shape)}, image {tuple(image.shape)}, scan "
                 f"{tuple(label['scan'].shape)}: expected two equal shapes (B, 1, D, H, W) and one scan number per sample."
             )
-        patch_size = grid_of(y.shape[2:], label["hidden"].shape[1:], ("image", "token grid"))
-        if min(y.shape[2:]) < self.smallest_side:
+        patch_size = grid_of(shape[2:], label["hidden"].shape[1:], ("image", "token grid"))
+        if min(shape[2:]) < self.smallest_side:
             self._cannot_measure(
                 BadSetting(
                     f"{self.names[0]} needs volumes of {self.smallest_side} voxels or more on each axis: found "
-                    f"{tuple(y.shape[2:])}. Measure it on larger superpatches, or leave it out."
+                    f"{tuple(shape[2:])}. Measure it on larger superpatches, or leave it out."
                 )
             )
-        scan = label["scan"].to(y.device, torch.float64)
-        if self.not_measured is not None:
-            return torch.cat([scan[:, None], torch.full((len(scan), self.num_sums), math.nan).to(scan)], dim=1)
-        return torch.stack([scan, *self._sums(y_pred.float(), y.float(), label, patch_size)], dim=1)
+        scan = label["scan"].to(image.device, torch.float64)
+        if self.not_measured is None:
+            sums = self._sums(prediction.detach().float(), {**label, "image": image.float()}, patch_size)
+            rows = torch.stack([scan, *sums], dim=1)
+        else:
+            rows = torch.cat([scan[:, None], torch.full((len(scan), self.num_sums), math.nan).to(scan)], dim=1)
+        self.extend(rows)
+        return rows
 
     def _cannot_measure(self, error: Exception) -> None:
         """Raises the error, or, in an optional metric, keeps and tells it."""

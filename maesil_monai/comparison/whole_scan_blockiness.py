@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from maesil_monai.comparison.pipeline import Pipeline
+from maesil_monai.comparison.judging_pipeline import Pipeline, dataset_of
 from maesil_monai.metrics import blockiness
 
 OVERLAPS = {"none": 0.0, "overlap": 0.5}
@@ -28,13 +28,14 @@ def whole_scan_blockiness(pipeline: Pipeline, network: nn.Module, scans: Iterabl
         For each scan, without and with overlap (``stride``): ``dataset``, ``blockiness`` and that of the ``truth`` in the same
         region, None where it is not defined.
     """
+    device = next(network.parameters()).device
     rows = []
     for number in scans:
         image, body = pipeline.whole(number)
         for stride, overlap in OVERLAPS.items():
             inferer = pipeline.superpatch_inferer(paste=not sees_input, overlap=overlap)
-            pred = inferer(image.to(pipeline.device), network).cpu()
+            pred = inferer(image.to(device), network).cpu()
             region = body if sees_input else body & inferer.hidden_voxels(image.shape[2:])[None]
             found, truth = (float(blockiness(volume, inferer.patch_size, region)) for volume in (pred, image))
-            rows.append({"dataset": pipeline.dataset_of(number), "stride": stride, "blockiness": found, "truth": truth})
+            rows.append({"dataset": dataset_of(pipeline.scans[number]), "stride": stride, "blockiness": found, "truth": truth})
     return rows

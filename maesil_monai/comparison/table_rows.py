@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
-from maesil_monai.comparison.intervals import Interval, Values, interval, paired_difference
-from maesil_monai.comparison.scores import Scores, by_patient
+from maesil_monai.comparison.intervals import UNDEFINED, Values, interval, paired_difference
+from maesil_monai.comparison.score_files import Scores, by_patient
 
 UNIFIED = "unified"
 QUANTITIES = ("psnr", "mae_hu", "mae_soft_hu", "ssim", "lpips", "blockiness")
@@ -57,10 +55,20 @@ def rows_of(lines: Sequence[Line], reference: str, reference_rule: str, num_draw
         for name in line.runs[0].metrics:
             metric, region = split_name(name)
             values = by_patient(line.runs, name)
-            against = None if other is None or other is line else by_patient(other.runs, name)
+            against = {} if other is None or other is line else by_patient(other.runs, name)
             for dataset, chosen in _selections(values):
-                found = interval({key: values[key] for key in chosen}, num_draws)
-                gap = None if against is None else _difference(values, against, chosen, num_draws)
+                gap = UNDEFINED
+                if against.keys() >= set(chosen):
+                    gap = paired_difference(
+                        {key: values[key] for key in chosen}, {key: against[key] for key in chosen}, num_draws
+                    )
+                found = {
+                    **asdict(interval({key: values[key] for key in chosen}, num_draws)),
+                    "seeds": list(line.seeds),
+                    "difference": gap.mean,
+                    "difference_low": gap.low,
+                    "difference_high": gap.high,
+                }
                 yield {
                     "model": line.model,
                     "training_rule": line.training_rule,
@@ -68,11 +76,7 @@ def rows_of(lines: Sequence[Line], reference: str, reference_rule: str, num_draw
                     "dataset": dataset,
                     "region": region,
                     "metric": metric,
-                    **_numbers(asdict(found)),
-                    "seeds": list(line.seeds),
-                    "difference": None if gap is None else _number(gap.mean),
-                    "difference_low": None if gap is None else _number(gap.low),
-                    "difference_high": None if gap is None else _number(gap.high),
+                    **{key: _number(value) for key, value in found.items()},
                 }
 
 
@@ -83,10 +87,8 @@ def split_name(name: str) -> tuple[str, str]:
         >>> split_name("mae_hu_hidden_body"), split_name("blockiness")
         (('mae_hu', 'hidden_body'), ('blockiness', ''))
     """
-    for metric in sorted(QUANTITIES, key=len, reverse=True):
-        if name == metric or name.startswith(f"{metric}_"):
-            return metric, name[len(metric) + 1 :]
-    return name, ""
+    metric = next((metric for metric in QUANTITIES if name == metric or name.startswith(f"{metric}_")), name)
+    return metric, name[len(metric) + 1 :]
 
 
 def _selections(values: Values) -> Iterator[tuple[str, list[str]]]:
@@ -96,15 +98,6 @@ def _selections(values: Values) -> Iterator[tuple[str, list[str]]]:
     several = [name for name, matrix in values.items() if len(matrix) > 1]
     if len(several) > 1:
         yield UNIFIED, several
-
-
-def _difference(values: Values, reference: Values, chosen: Sequence[str], num_draws: int) -> Interval | None:
-    sides: list[dict[str, np.ndarray]] = [{key: side[key] for key in chosen if key in side} for side in (values, reference)]
-    return paired_difference(sides[0], sides[1], num_draws) if len(sides[1]) == len(chosen) else None
-
-
-def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _number(value) for key, value in values.items()}
 
 
 def _number(value: Any) -> Any:

@@ -22,7 +22,6 @@ from maesil_monai.metrics import (
     PooledMetricHandler,
     PooledPSNR,
     PooledSSIM,
-    ReconstructionMetric,
     SliceLPIPS,
     is_better,
 )
@@ -33,7 +32,7 @@ SCANS = [0, 1, 0, 2, 1]
 METRICS: dict[str, Callable[[], PooledMetric]] = {
     "psnr": lambda: PooledPSNR(ALL_REGIONS, soft_tissue=True),
     "ssim": lambda: PooledSSIM(ALL_REGIONS),
-    "blockiness": lambda: PooledBlockiness(per_axis=True),
+    "blockiness": lambda: PooledBlockiness(),
     "distance": lambda: ErrorByDistance(max_distance=2),
 }
 
@@ -134,7 +133,7 @@ def test_none_of_them_is_defined_for_normalised_targets(make: Callable[[], Poole
     with pytest.raises(ValueError, match="is not defined for a network that predicts normalised patches"):
         PooledMetricHandler(make(), normalised_targets=True)
     with pytest.raises(ValueError, match="PSNR is not defined"):
-        ReconstructionMetric(normalised_targets=True)
+        PooledMetricHandler(PooledPSNR(), normalised_targets=True)
 
 
 def _prepare(batch: tuple, device: torch.device, non_blocking: bool) -> tuple:
@@ -153,7 +152,7 @@ def test_an_evaluator_takes_any_of_them_beside_its_key_metric() -> None:
         val_data_loader=[(pred, label)],
         network=torch.nn.Identity(),
         prepare_batch=_prepare,
-        key_val_metric={"psnr_hidden_body": ReconstructionMetric()},
+        key_val_metric={"psnr_hidden_body": PooledMetricHandler(PooledPSNR())},
         additional_metrics=further,
         metric_cmp_fn=is_better,
         decollate=False,

@@ -3,45 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from maesil_monai.comparison.report.shown_metrics import HEADLINE_REGION, Measured
 from maesil_monai.comparison.report.systems import GROUPS, System
 
-HEADLINE_REGION, UNIFIED = "hidden_body", "unified"
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One row of ``results.json``: a mean with its 95 % interval, and its paired difference to MAESIL.
-
-    Args:
-        mean, low, high: None where not measured, not defined, or (interval) where there is one patient.
-        num_patients: whose values were averaged.
-        seeds: of the trainings.
-        difference, difference_low, difference_high: this system minus MAESIL; None for MAESIL itself and for
-            other superpatches.
-        num_undefined: patients whose value is not finite, because the prediction is not.
-    """
-
-    mean: float | None
-    low: float | None
-    high: float | None
-    num_patients: int
-    seeds: tuple[int, ...]
-    difference: float | None
-    difference_low: float | None
-    difference_high: float | None
-    num_undefined: int = 0
-
-    @property
-    def sign(self) -> int:
-        """1 or -1 where the interval of the difference lies above or below 0, else 0."""
-        if self.difference_low is None or self.difference_high is None:
-            return 0
-        return int(self.difference_low > 0) - int(self.difference_high < 0)
+UNIFIED = "unified"
 
 
 class Results:
@@ -65,25 +34,26 @@ class Results:
         self.settings: Mapping[str, Any] = content.get("settings") or {}
         self.rule = str(self.settings.get("headline_rule") or "total")
         self._models: Mapping[str, Mapping[str, Any]] = content.get("models") or {}
-        self._rows: dict[tuple[System, str | None, str, str, str], Measured] = {}
+        self._rows: dict[tuple[System, str, str, str, str], Measured] = {}
         for number, row in enumerate(content.get("rows") or ()):
             try:
                 system = self.system(row["model"], row["training_rule"])
                 key = (system, row["evaluation_rule"], row["dataset"], row["region"], row["metric"])
-                self._rows[key] = _measured(row)
+                given = {name for name in Measured._fields if name in row or name not in Measured._field_defaults}
+                self._rows[key] = Measured(**{name: row[name] for name in given})
             except KeyError as error:
                 raise ValueError(f"results.json: row {number} has no {error}. Run compare again to write it anew.") from error
         if not self._rows:
             raise ValueError("results.json holds no rows: expected one or more. Run compare again to write it anew.")
         self.systems = sorted({key[0] for key in self._rows}, key=lambda system: system.order)
-        names = _unique(key[2] for key in self._rows)
+        names = {key[2] for key in self._rows}
         # One patient is no collection: these come last.
         self.datasets = sorted(names, key=lambda name: (name != UNIFIED, self.num_patients(name) < 2, name))
         self.headline_dataset = self.datasets[0]
         collections = [name for name in self.datasets if name != UNIFIED]
         # What charts take means over: like the headline, collections of several patients, where there are any.
         self.averaged = [name for name in collections if self.num_patients(name) > 1] or collections
-        self.evaluation_rules = _unique(key[1] for key in self._rows if key[1])
+        self.evaluation_rules = list(dict.fromkeys(key[1] for key in self._rows))
 
     @classmethod
     def read(cls, path: Path) -> Results:
@@ -102,35 +72,18 @@ class Results:
         return cls(content)
 
     def find(
-        self,
-        system: System,
-        metric: str,
-        region: str = HEADLINE_REGION,
-        dataset: str | None = None,
-        rule: str | None = None,
+        self, system: System, metric: str, region: str = HEADLINE_REGION, dataset: str | None = None, rule: str | None = None
     ) -> Measured | None:
-        """Gives a number, None if there is no such row; masks do not matter to a system that sees everything.
-
-        Args:
-            system: of :attr:`systems`.
-            metric: without the region, such as ``psnr``.
-            region: such as ``hidden_body``.
-            dataset: a collection, or ``unified``; None: the headline's.
-            rule: mask rule of the evaluation; None: the headline's.
-        """
-        dataset = self.headline_dataset if dataset is None else dataset
-        rule = self.rule if rule is None else rule
-        found = self._rows.get((system, rule, dataset, region, metric))
-        return self._rows.get((system, None, dataset, region, metric)) if found is None else found
+        """Gives a number, such as ``psnr`` in ``hidden_body``, or None; dataset and rule None are the headline's."""
+        return self._rows.get((system, rule or self.rule, dataset or self.headline_dataset, region, metric))
 
     def system(self, model: str, training_rule: str | None) -> System:
         """Names a system, with what the results know of it."""
-        return System(model, training_rule, bool((self._models.get(model) or {}).get("sees_input")))
+        return System(model, training_rule, bool(self._models.get(model, {}).get("sees_input")))
 
     def fact(self, system: System, name: str) -> Any:
         """Gives ``parameters``, ``latent_values_per_voxel`` or ``same_superpatches`` of a system; None if unknown."""
-        facts = self._models.get(system.model) or {}
-        return facts[name] if facts.get(name) is not None else (self.content.get(name) or {}).get(system.model)
+        return self._models.get(system.model, {}).get(name)
 
     def of_group(self, *groups: str) -> list[System]:
         """Gives the systems of some groups, or of all, in the order of the tables."""
@@ -143,6 +96,13 @@ class Results:
     def comparable(self, *groups: str) -> list[System]:
         """Gives the systems of :meth:`of_group` without those that were judged on superpatches of their own size."""
         return [system for system in self.of_group(*groups) if self.shares_superpatches(system)]
+
+    def by_distance(self, *planes: str) -> Iterator[tuple[System, Mapping[str, Any]]]:
+        """Gives the rows of the error by distance under the headline's rule, of collections that means are taken over."""
+        for row in self.content.get("by_distance", ()):
+            known = row["planes"] in planes and row["mae_hu"] is not None and row["dataset"] in self.averaged
+            if known and row["evaluation_rule"] == self.rule:
+                yield self.system(row["model"], row["training_rule"]), row
 
     def is_measured(self, metric: str) -> bool:
         """Tells whether there is a value of a metric, of whatever system."""
@@ -157,25 +117,13 @@ class Results:
         """Counts the patients a collection was judged on: the most that any of its rows has."""
         return max(row.num_patients for key, row in self._rows.items() if key[2] == dataset)
 
+    def dataset_words(self, dataset: str) -> str:
+        """Names a collection with its number of patients."""
+        count = self.num_patients(dataset)
+        patients = "n = 1: one patient, no interval" if count == 1 else f"{count} patients"
+        return f"mean over collections ({patients})" if dataset == UNIFIED else f"{dataset} ({patients})"
+
     @property
     def seeds(self) -> tuple[int, ...]:
         """All seeds of trainings, sorted."""
         return tuple(sorted({seed for row in self._rows.values() for seed in row.seeds}))
-
-
-def _measured(row: Mapping[str, Any]) -> Measured:
-    return Measured(
-        row["mean"],
-        row["low"],
-        row["high"],
-        int(row["num_patients"]),
-        tuple(row.get("seeds") or ()),
-        row.get("difference"),
-        row.get("difference_low"),
-        row.get("difference_high"),
-        int(row.get("num_undefined") or 0),
-    )
-
-
-def _unique(values: Iterable[Any]) -> list[Any]:
-    return list(dict.fromkeys(values))

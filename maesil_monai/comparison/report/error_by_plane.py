@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
-from maesil_monai.comparison.report.measured_cells import NO_ROW, name_cell
-from maesil_monai.comparison.report.results import Results
-from maesil_monai.comparison.report.systems import MAESIL, METRICS, System
+from maesil_monai.comparison.report.cells import NO_ROW, name_cell
+from maesil_monai.comparison.report.results_file import Results
+from maesil_monai.comparison.report.shown_metrics import METRICS
+from maesil_monai.comparison.report.systems import MAESIL, System
 from maesil_monai.reports.tables import Cell, Row, Table
 
 PLANES = ("block", "surviving")
@@ -19,13 +22,10 @@ def planes_table(results: Results) -> Table:
 
     Distances are pooled by their voxels within a collection, then the headline's collections are averaged.
     """
-    pooled: dict[tuple[System, str], dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
-    for row in results.content.get("by_distance") or ():
-        known = row.get("planes") in PLANES and row["mae_hu"] is not None and row["num_voxels"]
-        if known and row["evaluation_rule"] == results.rule and row["dataset"] in results.averaged:
-            system = results.system(row["model"], row["training_rule"])
-            pooled[system, row["planes"]][row["dataset"]].append((row["mae_hu"], row["num_voxels"]))
-    means = {key: fmean(map(_weighted, rows.values())) for key, rows in pooled.items()}
+    pooled: dict[tuple[System, str], dict[str, list[Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    for system, row in results.by_distance(*PLANES):
+        pooled[system, row["planes"]][row["dataset"]].append(row)
+    means = {key: fmean(map(_pooled, rows.values())) for key, rows in pooled.items()}
     ranked = results.comparable("inpainting", "baseline")
     best = {
         plane: min((means[key] for key in means if key[1] == plane and key[0] in ranked), default=math.nan) for plane in PLANES
@@ -43,5 +43,5 @@ def planes_table(results: Results) -> Table:
     return Table(caption, ("model (training rule)", "planes of the hidden block", "surviving planes"), rows)
 
 
-def _weighted(rows: list[tuple[float, float]]) -> float:
-    return math.fsum(error * count for error, count in rows) / math.fsum(count for _, count in rows)
+def _pooled(rows: Sequence[Mapping[str, Any]]) -> float:
+    return math.fsum(row["mae_hu"] * row["num_voxels"] for row in rows) / math.fsum(row["num_voxels"] for row in rows)

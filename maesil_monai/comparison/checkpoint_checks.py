@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maesil_monai.comparison.bundle_files import BundleFiles
-from maesil_monai.comparison.entry import Entry
+from maesil_monai.comparison.model_entry import Entry
 from maesil_monai.errors import BadCheckpoint
 from maesil_monai.networks.described_network import is_same
 from maesil_monai.training.settings import RunSettings
@@ -23,11 +23,6 @@ COMPARED_KEYS = tuple(
 
 def preset_of(checkpoint: Path, entry: Entry, bundle: BundleFiles) -> str | None:
     """Reads the settings that a checkpoint was trained with and holds them against the entry.
-
-    Args:
-        checkpoint: a file of weights.
-        entry: the model they are given for.
-        bundle: the configurations it is judged with.
 
     Returns:
         The preset the network was trained as, None where the weights tell none.

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from maesil_monai.comparison.report.results import UNIFIED, Results
-from maesil_monai.comparison.report.wording import noun
+from maesil_monai.comparison.report.results_file import UNIFIED, Results
 
-COMMANDS = "commands"
 _SAME_FOR_ALL = (
     "All systems are judged on the same superpatches under the same masks, those with a * aside. Errors are pooled over a scan's "
     "superpatches, then turned into dB, then averaged over a patient's scans, over patients and seeds, then over collections."
@@ -18,10 +16,8 @@ _SAME_FOR_ALL = (
 def tiles(results: Results) -> list[tuple[str, str]]:
     """Gives what stands large at the top: ``(number, words)``."""
     collections = [dataset for dataset in results.datasets if dataset != UNIFIED]
-    settings = results.settings
-    num_patients = sum(results.num_patients(dataset) for dataset in collections) or results.num_patients(UNIFIED)
     counts = (
-        (num_patients, "test patient", "test patients"),
+        (sum(map(results.num_patients, collections)), "test patient", "test patients"),
         (len(collections), "collection", "collections"),
         (len(results.of_group("inpainting", "whole")), "trained model", "trained models"),
         (len(results.of_group("baseline")), "baseline that learns nothing", "baselines that learn nothing"),
@@ -29,16 +25,14 @@ def tiles(results: Results) -> list[tuple[str, str]]:
     )
     found = [(str(count), noun(count, one, many)) for count, one, many in counts]
     for key, words in (("superpatch_size", "voxels a superpatch"), ("patch_size", "voxels a patch")):
-        if settings.get(key) is not None:
-            found.append((_sizes(settings[key]), words))
-    hours = results.content.get("hours")
-    return [*found, _duration(hours)] if isinstance(hours, (int, float)) else found
+        if key in results.settings:
+            found.append((_sizes(results.settings[key]), words))
+    return [*found, _duration(results.content["hours"])] if "hours" in results.content else found
 
 
 def how(results: Results) -> str:
     """Says in a paragraph what was judged and how; sizes in mm and acquired slices per patch where the settings know them."""
-    judged = [dataset for dataset in results.datasets if dataset != UNIFIED] or [UNIFIED]
-    patients = ", ".join(f"{dataset} ({results.num_patients(dataset)})" for dataset in judged)
+    patients = ", ".join(f"{name} ({results.num_patients(name)})" for name in results.datasets if name != UNIFIED)
     headline = (
         f"The headline is the mask rule {results.rule} in the evaluation and the region hidden_body: voxels of the body in "
         "hidden patches, averaged over collections of two patients or more."
@@ -49,37 +43,41 @@ def how(results: Results) -> str:
 def patch_sizes(results: Results) -> list[str]:
     """Says how large a patch is in mm and in acquired slices, a sentence each, where the settings know."""
     words = {"patch_mm": "Size of a patch in mm", "acquired_slices_per_patch": "Acquired slices per patch"}
-    known = {key: results.settings[key] for key in words if results.settings.get(key) is not None}
-    return [f"{words[key]}: {plain(value)}." for key, value in known.items()]
+    return [f"{told}: {plain(results.settings[key])}." for key, told in words.items() if key in results.settings]
 
 
 def commands(results: Results) -> list[str]:
     """Gives the exact commands, if the settings hold them."""
-    found = results.settings.get(COMMANDS) or results.settings.get("command") or []
-    return [found] if isinstance(found, str) else [str(command) for command in found]
+    return [str(command) for command in results.settings.get("commands", ())]
 
 
 def settings_tables(results: Results) -> list[tuple[str, dict[Any, str], list[Any]]]:
     """Gives all of it as tables: ``(title, headings by key, rows of text by key)``, those without a row left out."""
     content = results.content
-    settings = {key: value for key, value in results.settings.items() if key not in (COMMANDS, "command")}
+    settings = {key: value for key, value in results.settings.items() if key != "commands"}
     settings |= {"test_uses": content["test_uses"]} if "test_uses" in content else {}
-    search = [entry for entry in content.get("search") or () if isinstance(entry, Mapping)]
-    tried = {key: key for entry in search for key in entry}
+    search = content.get("search", ())
+    tried = {key: key for row in search for key in row}
     book = {"run": "run", "used": "entries used", "size": "entries", "perplexity": "perplexity"}
-    books = [{"run": run, **found} for run, found in (content.get("codebook") or {}).items()]
+    books = [{"run": run, **found} for run, found in content.get("codebook", {}).items()]
     tables: list[tuple[str, dict[Any, str], list[Any]]] = [
         ("Settings", {0: "setting", 1: "value"}, list(_flat(settings))),
         ("Learning rates tried, judged on validation", tried, [{key: plain(row.get(key)) for key in tried} for row in search]),
         ("Codebooks", book, [{key: plain(row.get(key)) for key in book} for row in books]),
     ]
-    for title, part, value in (
-        ("Hardware", "part", "value"),
-        ("Versions", "package", "version"),
-        ("Checkpoints", "run", "SHA-256"),
-    ):
-        tables.append((title, {0: part, 1: value}, list(_flat(content.get(title.lower()) or {}))))
+    for title, *head in (("Hardware", "part", "value"), ("Versions", "package", "version"), ("Checkpoints", "run", "SHA-256")):
+        tables.append((title, dict(enumerate(head)), list(_flat(content.get(title.lower(), {})))))
     return [table for table in tables if table[2]]
+
+
+def noun(count: int, one: str, many: str = "") -> str:
+    """Gives the singular for 1, else the plural; without ``many`` an s is added.
+
+    Example:
+        >>> noun(1, "run"), noun(0, "run"), noun(2, "baseline that learns nothing", "baselines that learn nothing")
+        ('run', 'runs', 'baselines that learn nothing')
+    """
+    return one if count == 1 else many or f"{one}s"
 
 
 def plain(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from monai.bundle import ConfigParser
 from torch import nn
 
 from maesil_monai.comparison.bundle_files import BundleFiles
-from maesil_monai.comparison.entry import Entry
+from maesil_monai.comparison.model_entry import Entry
+from maesil_monai.evaluation.baselines import Batch, Predictor
 from maesil_monai.evaluation.mean_volume import MeanVolume
 from maesil_monai.geometry import as_triple
 from maesil_monai.inferers import SuperpatchInferer
@@ -21,9 +22,13 @@ from maesil_monai.transforms import WindowHU
 from maesil_monai.weights_file.load import load_strictly
 from maesil_monai.weights_file.read import read_weights
 
-UNNAMED = "scans"  # the collection of scans whose list names none
 # What decides which voxels are judged, and on what scale.
 SIZE_KEYS = ("cube_size", "superpatch_size", "patch_size", "resample_policy", "spacing_mm", "window_hu", "min_body", "val_masks")
+
+
+def dataset_of(scan: Mapping[str, Any]) -> str:
+    """Names the collection of a scan: ``scans`` where the data list names none."""
+    return str(scan.get("dataset", "scans"))
 
 
 @dataclass(frozen=True)
@@ -54,48 +59,48 @@ class Pipeline:
         split: the scans.
         rule: the mask rule of the evaluation, at the ratios of the user's overlay.
         preset: of a checkpoint's network, where it is not the entry's.
+
+    Attributes:
+        settings: the configuration, references not followed.
+        scans: those that are judged, by their number in the batches.
+        window_hu: the HU mapped to 0 and to 1.
     """
 
-    def __init__(
-        self,
-        bundle: BundleFiles,
-        entry: Entry,
-        split: Split,
-        rule: str,
-        preset: str | None = None,
-    ) -> None:
+    def __init__(self, bundle: BundleFiles, entry: Entry, split: Split, rule: str, preset: str | None = None) -> None:
         masks = ("mask_ratio", "mask_axis_ratio", "mask_wrap")
-        changes = {key: value for key, value in entry.changes if key not in masks}
-        settings = {**bundle.settings_of(entry), **changes, **({} if preset is None else {"preset": preset})}
         base = ConfigParser.load_config_files([str(bundle.root / "configs" / "train.json"), *map(str, bundle.overlay)])
-        settings.update({key: base[key] for key in masks})
-        settings.update(
-            bundle_root=str(bundle.root),
-            dataset_dir=split.store,
-            mask_rule=rule,
-            seed=split.mask_seed,
-            val_superpatches=split.max_superpatches,
-            leave_out="",
-        )
-        self.parser = ConfigParser(settings)
-        for place, step in enumerate(self.parser["validate#preprocessing#transforms"]):
+        self.settings = {
+            **bundle.settings_of(entry),
+            **({} if preset is None else {"preset": preset}),
+            **{key: base[key] for key in masks},
+            "bundle_root": str(bundle.root),
+            "dataset_dir": split.store,
+            "mask_rule": rule,
+            "seed": split.mask_seed,
+            "val_superpatches": split.max_superpatches,
+            "leave_out": "",
+        }
+        self._parser = parser = ConfigParser(self.settings)
+        for place, step in enumerate(parser["validate#preprocessing#transforms"]):
             if isinstance(step, dict) and step["_target_"].endswith(".DualMaskd"):
                 # Every patch that is no padding is decoded, so that all regions come from one call.
-                self.parser[f"validate#preprocessing#transforms#{place}#loss_on_all"] = True
-        self.parser["validate#scans#section"] = split.section
-        self.parser["validate#scans#dataset"] = split.dataset
-        self.parser["train#data#leave_out"] = split.dataset  # the mean training volume must not know it either
-        self.settings = settings
+                parser[f"validate#preprocessing#transforms#{place}#loss_on_all"] = True
+        parser["validate#scans#section"] = split.section
+        parser["validate#scans#dataset"] = split.dataset
+        parser["train#data#leave_out"] = split.dataset  # the mean training volume must not know it either
+        self._get = parser.get_parsed_content
+        self.scans: Sequence[dict[str, Any]] = self._get("validate#scans")
+        lower, upper = self._get("window_hu")
+        self.window_hu = (float(lower), float(upper))
 
-    def network(self, checkpoint: Path | None = None) -> nn.Module:
-        """Builds the network, with the weights of a checkpoint.
+    def network(self, checkpoint: Path) -> nn.Module:
+        """Builds the network with the weights of a checkpoint.
 
         Raises:
             BadCheckpoint: for a checkpoint of a network that was built otherwise; names what differs.
         """
         network: nn.Module = self._get("network_def")
-        if checkpoint is not None:
-            load_strictly(network, read_weights(checkpoint), "Give the model it was trained as, and the overlay with its sizes.")
+        load_strictly(network, read_weights(checkpoint), "Give the model it was trained as, and the overlay with its sizes.")
         return network.to(self._get("device")).eval()
 
     @property
@@ -103,30 +108,15 @@ class Pipeline:
         """Batches of the held-out superpatches."""
         return self._get("validate#dataloader")
 
-    @property
-    def scans(self) -> Sequence[dict[str, Any]]:
-        """The scans that are judged, by their number in the batches."""
-        return self._get("validate#scans")
+    def predictor(self, network: nn.Module) -> Predictor:
+        """Calls a network as it is called in training and in its precision, decoding ``target``."""
+        inferer, device = self._get("validate#inferer"), self._get("device")
 
-    @property
-    def inferer(self) -> Any:
-        """Calls a network in the precision of the configuration."""
-        return self._get("validate#inferer")
+        def predict(batch: Batch) -> torch.Tensor:
+            image, hidden, target = (batch[key].to(device) for key in ("image", "hidden", "target"))
+            return inferer(image, network, hidden=hidden, target=target).cpu()
 
-    @property
-    def window_hu(self) -> tuple[float, float]:
-        """The HU mapped to 0 and to 1."""
-        lower, upper = self._get("window_hu")
-        return float(lower), float(upper)
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the network."""
-        return self._get("device")
-
-    def dataset_of(self, number: int) -> str:
-        """Names the collection of a scan."""
-        return str(self.scans[number].get("dataset", UNNAMED))
+        return predict
 
     def whole(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Reads a whole scan on the resampled grid: the image in [0, 1] and the body, both (1, 1, D, H, W)."""
@@ -134,31 +124,28 @@ class Pipeline:
         image, body = (volumes[key].read(((0, 0, 0), volumes[key].shape)) for key in ("image", "body"))
         return WindowHU(self.window_hu)(image.float())[None], body.bool()[None]
 
-    def superpatch_inferer(self, paste: bool = True, overlap: float = 0.0) -> SuperpatchInferer:
+    def superpatch_inferer(self, paste: bool, overlap: float) -> SuperpatchInferer:
         """Makes what reconstructs whole scans under the masks of the evaluation."""
-        rule, amp = self._get("mask"), self._get("amp")
         sizes = self._get("superpatch_size"), self._get("patch_size")
-        seed, batch_size = self._get("seed"), self._get("batch_size")
-        return SuperpatchInferer(*sizes, rule, seed=seed, paste=paste, batch_size=batch_size, amp=amp, overlap=overlap)
+        options = {key: self._get(key) for key in ("seed", "batch_size", "amp")}
+        return SuperpatchInferer(*sizes, self._get("mask"), paste=paste, overlap=overlap, **options)
 
     def patch_sizes(self) -> dict[str, dict[str, Any]]:
         """Tells for each collection what a patch covers: its size in mm and the acquired slices along S-I, medians over scans."""
         patch = as_triple(self._get("patch_size"), "patch_size")
         sources = self._get("sources")
-        found: dict[str, list[tuple[list[float], float]]] = {}
-        for number, scan in enumerate(self.scans):
+        covered: dict[str, list[list[float]]] = {}
+        for scan in self.scans:
             image = sources(dict(scan))["image"]
             size_mm = [float(voxels * mm) for voxels, mm in zip(patch, image.spacing_mm, strict=True)]
-            found.setdefault(self.dataset_of(number), []).append((size_mm, float(patch[2] * image.scale[2])))
+            covered.setdefault(dataset_of(scan), []).append([*size_mm, float(patch[2] * image.scale[2])])
+        medians = {name: np.median(rows, axis=0).round(1).tolist() for name, rows in covered.items()}
         return {
-            "patch_mm": {name: np.median([mm for mm, _ in rows], axis=0).round(1).tolist() for name, rows in found.items()},
-            "acquired_slices_per_patch": {name: round(float(np.median([n for _, n in rows])), 1) for name, rows in found.items()},
+            "patch_mm": {name: median[:3] for name, median in medians.items()},
+            "acquired_slices_per_patch": {name: median[3] for name, median in medians.items()},
         }
 
     def mean_volume(self) -> MeanVolume | None:
         """Averages the training scans on the resampled grid."""
         sources = self._get("sources")
         return MeanVolume.from_datalist(self._get("train#data"), lambda item: sources(dict(item))["image"], self.window_hu)
-
-    def _get(self, key: str) -> Any:
-        return self.parser.get_parsed_content(key)

@@ -1,14 +1,10 @@
-"""The table of a run: the trivial baselines and the network before and after training, in plain text or Markdown."""
+"""The table of a run: the trivial baselines and the network before and after training."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
-
-from maesil_monai.errors import BadSetting
-from maesil_monai.reports.tables import markdown_lines
 
 DEFAULT_COLUMNS = {
     "psnr_hidden_body": "hidden_body (dB)",
@@ -33,11 +29,7 @@ class MethodRow:
     baseline: bool = False
 
 
-def psnr_table(
-    rows: Sequence[MethodRow],
-    columns: Mapping[str, str] = DEFAULT_COLUMNS,
-    style: Literal["text", "markdown"] = "text",
-) -> str:
+def psnr_table(rows: Sequence[MethodRow], columns: Mapping[str, str] = DEFAULT_COLUMNS) -> str:
     """Writes methods and metrics as an aligned table.
 
     The best baseline of each column is marked with ``*``. The last column is each method's distance, in the first metric, from
@@ -46,13 +38,9 @@ def psnr_table(
     Args:
         rows: the lines, in order.
         columns: ``{metric: heading}``; metrics whose name starts with ``mae`` are better when smaller. The first one decides.
-        style: ``text`` or ``markdown``.
 
     Returns:
         The table, ASCII, without a line break at its end.
-
-    Raises:
-        ValueError: for an unknown style.
 
     Example:
         >>> print(psnr_table([
@@ -67,8 +55,6 @@ def psnr_table(
         network, trained             12.70   not defined                      +3.40
         * best baseline
     """
-    if style not in ("text", "markdown"):
-        raise BadSetting(f"style={style!r}: expected 'text' or 'markdown'.")
     best = {metric: _best([row.values.get(metric, math.nan) for row in rows if row.baseline], metric) for metric in columns}
     decisive = next(iter(columns))
     lines = [["method", *columns.values(), "against the best baseline"]]
@@ -76,21 +62,16 @@ def psnr_table(
         cells = [_cell(row, metric, best[metric]) for metric in columns]
         gain = row.values.get(decisive, math.nan) - best[decisive]
         lines.append([row.method, *cells, f"{gain:+.2f}" if math.isfinite(gain) else "-"])
-    marked = any(math.isfinite(value) for value in best.values())
-    if style == "markdown":
-        return markdown_lines(lines[0], lines[1:]) + ("\n\n\\* best baseline" if marked else "")
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
     aligned = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines]
-    return "\n".join([*aligned, *(["* best baseline"] if marked else [])])
+    return "\n".join([*aligned, "* best baseline"] if any(map(math.isfinite, best.values())) else aligned)
 
 
 def _best(values: Sequence[float], metric: str) -> float:
     """Picks the best value that is defined; NaN if none is."""
-    defined = [value for value in values if not math.isnan(value)]
-    if not defined:
-        return math.nan
-    return min(defined) if metric.startswith("mae") else max(defined)
+    best = min if metric.startswith("mae") else max
+    return best((value for value in values if not math.isnan(value)), default=math.nan)
 
 
 def _cell(row: MethodRow, metric: str, best: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,16 +10,16 @@ from ignite.engine import Engine
 from ignite.metrics import Metric
 
 from maesil_monai.errors import BadSetting
-from maesil_monai.metrics.pooled import PooledMetric
+from maesil_monai.metrics.pooled_over_scans import PooledMetric
 from maesil_monai.metrics.reconstruction_error import PooledPSNR
 
 
 class PooledMetricHandler(Metric):
     """A :class:`PooledMetric` for MONAI's engines: one computation puts all of its values into ``engine.state.metrics``.
 
-    Attach it once, under the name of one of its values (``additional_metrics={"ssim_hidden_body": PooledMetricHandler(...)}``);
-    the others appear beside it. The values per scan are left in ``engine.state.metric_details`` under the same names. Use
-    :func:`is_better` as the engine's ``metric_cmp_fn``.
+    Attach it once, under the name of one of its values, such as
+    ``key_val_metric={"psnr_hidden_body": PooledMetricHandler(PooledPSNR())}``; the others appear beside it. The values per scan
+    are left in ``engine.state.metric_details`` under the same names. Use :func:`is_better` as the engine's ``metric_cmp_fn``.
 
     The engine's output must hold ``pred`` and ``label``, batched (``decollate=False``).
 
@@ -72,36 +72,6 @@ class PooledMetricHandler(Metric):
         if name not in self.pooled.names:
             raise BadSetting(f"metric name {name!r}: expected one of the values it computes, {', '.join(self.pooled.names)}.")
         super().attach(engine, name, *args, **kwargs)
-
-
-class ReconstructionMetric(PooledMetricHandler):
-    """:class:`PooledPSNR` on MONAI's engines, as :class:`PooledMetricHandler` does it.
-
-    Attach it under the name of the value to be watched (``key_val_metric={"psnr_hidden_body": ReconstructionMetric()}``);
-    ``psnr_hidden``, ``mae_hu_hidden_body`` and ``mae_hu_hidden`` appear beside it.
-
-    Args:
-        regions: as in :class:`PooledPSNR`.
-        window_hu: as in :class:`PooledPSNR`.
-        normalised_targets: as in :class:`PooledMetricHandler`.
-        soft_tissue: as in :class:`PooledPSNR`.
-
-    Raises:
-        ValueError: as in these two.
-
-    Example:
-        >>> ReconstructionMetric(regions=("hidden_body",)).pooled.names
-        ('psnr_hidden_body', 'mae_hu_hidden_body')
-    """
-
-    def __init__(
-        self,
-        regions: Sequence[str] = ("hidden_body", "hidden"),
-        window_hu: Sequence[float] = (-1000.0, 1000.0),
-        normalised_targets: bool = False,
-        soft_tissue: bool = False,
-    ) -> None:
-        super().__init__(PooledPSNR(regions, window_hu, soft_tissue), normalised_targets)
 
 
 def pred_and_label(output: Mapping[str, Any]) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:

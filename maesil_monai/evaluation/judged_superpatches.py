@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ignite.distributed as idist
@@ -14,7 +14,6 @@ from monai.data import DataLoader, Dataset, DistributedSampler
 
 from maesil_monai.data.samples.loaders import usable_workers
 from maesil_monai.data.volumes.bad_volume import BadVolume, bad_volume_behind
-from maesil_monai.data.volumes.volume_source import VolumeSource
 from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import as_triple, box_at, grid_of
 from maesil_monai.training.signals import shield_worker
@@ -69,7 +68,9 @@ def held_out_superpatches(
             break
         try:
             volumes = sources(dict(data[scan]))
-            places = [index for index, share in _shares(volumes["body"], size) if share >= min_body]
+            grid = grid_of(volumes["body"].shape, size, ("resampled volume", "superpatch_size"))
+            boxes = [box_at(index, grid, size) for index in range(math.prod(grid))]
+            places = [index for index, box in enumerate(boxes) if volumes["body"].share(box) >= min_body]
         except (BadVolume, RuntimeError) as error:
             fault = bad_volume_behind(error)
             if fault is None:
@@ -125,10 +126,3 @@ def held_out_loader(dataset: Dataset, batch_size: int, num_workers: int = 0) -> 
         persistent_workers=num_workers > 0,
         worker_init_fn=shield_worker,
     )
-
-
-def _shares(body: VolumeSource, size: tuple[int, int, int]) -> Iterator[tuple[int, float]]:
-    """Gives the share of body voxels of every superpatch of the grid."""
-    grid = grid_of(body.shape, size, ("resampled volume", "superpatch_size"))
-    for index in range(math.prod(grid)):
-        yield index, body.share(box_at(index, grid, size))
