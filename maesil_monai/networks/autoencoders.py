@@ -12,7 +12,7 @@ from maesil_monai.errors import BadSetting
 from maesil_monai.geometry import grid_of, tokens_to_voxels
 from maesil_monai.networks.bottlenecks import CodebookBottleneck, GaussianBottleneck, PlainBottleneck
 from maesil_monai.networks.conv_trunk import ConvolutionalDecoder, ConvolutionalEncoder
-from maesil_monai.networks.running import HiddenFill
+from maesil_monai.networks.running_statistics import HiddenFill
 from maesil_monai.networks.superpatch_network import SuperpatchNetwork
 from maesil_monai.option_values import expect
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from maesil_monai.errors import BadSetting
-from maesil_monai.networks.running import of_first_process, sum_over_processes
+from maesil_monai.networks.running_statistics import of_first_process, sum_over_processes
 
 ACTIVE_VARIANCE = 0.01  # of a channel's posterior mean over the data, as in Burda et al. (arXiv 1509.00519)
 

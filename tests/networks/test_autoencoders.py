@@ -20,7 +20,7 @@ KINDS = ("ae", "vae", "vqvae")
 PROCESS = """
 import sys, torch
 from maesil_monai.networks.bottlenecks import CodebookBottleneck
-from maesil_monai.networks.running import HiddenFill
+from maesil_monai.networks.running_statistics import HiddenFill
 rank = int(sys.argv[1])
 torch.distributed.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2)
 fill, codebook = HiddenFill((2, 2, 2)), CodebookBottleneck(1, num_codes=4)

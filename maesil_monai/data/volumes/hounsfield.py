@@ -8,8 +8,8 @@ import nibabel as nib
 import numpy as np
 
 from maesil_monai.data.volumes.admission_checks import DEFAULT_RULES, AdmissionRules
+from maesil_monai.data.volumes.affine_oddities import geometry_notes
 from maesil_monai.data.volumes.bad_volume import BadVolume
-from maesil_monai.data.volumes.scan_geometry import geometry_notes
 from maesil_monai.data.volumes.volume_note import Note
 from maesil_monai.data.volumes.volume_source import ArraySource
 from maesil_monai.geometry import Triple

@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 import numpy as np
 
+from maesil_monai.data.volumes.affine_oddities import MAX_CORNER_DISTANCE_MM, corner_distance_mm
 from maesil_monai.data.volumes.bad_volume import BadVolume
-from maesil_monai.data.volumes.scan_geometry import MAX_CORNER_DISTANCE_MM, corner_distance_mm
 from maesil_monai.data.volumes.volume_source import ArraySource, VolumeSource
 
 _NUM_SHOWN = 10

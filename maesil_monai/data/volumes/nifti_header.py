@@ -10,8 +10,8 @@ import nibabel as nib
 import numpy as np
 
 from maesil_monai.data.volumes.admission_checks import AdmissionRules, check_affine, check_dims, check_spacing
+from maesil_monai.data.volumes.affine_oddities import check_same_spacing, compare_forms, geometry_notes
 from maesil_monai.data.volumes.bad_volume import BadVolume
-from maesil_monai.data.volumes.scan_geometry import check_same_spacing, compare_forms, geometry_notes
 from maesil_monai.data.volumes.volume_note import Note
 from maesil_monai.geometry import Triple
 

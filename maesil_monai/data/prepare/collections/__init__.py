@@ -1,7 +1,7 @@
 """The layouts in which CT collections are delivered, one module for each: what scans there are, whose, on which side."""
 
+from maesil_monai.data.prepare.collections.any_folder import folder_tree
 from maesil_monai.data.prepare.collections.btcv import btcv
-from maesil_monai.data.prepare.collections.folder_tree import folder_tree
 from maesil_monai.data.prepare.collections.lidc import lidc
 from maesil_monai.data.prepare.collections.listing import Candidate, Listing
 from maesil_monai.data.prepare.collections.totalsegmentator import totalsegmentator
