@@ -16,7 +16,7 @@ import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
-from maesil_monai.data.prepare.collections import Listing, btcv, folder_tree, lidc, totalsegmentator
+from maesil_monai.data.prepare.collections import Listing, any_folder, btcv, lidc, totalsegmentator
 from maesil_monai.data.prepare.disk_and_time import Estimate, estimate
 from maesil_monai.data.prepare.dry_run import header_refusals
 from maesil_monai.data.prepare.options import PrepareOptions
@@ -129,7 +129,7 @@ def _list(name: str, path: Path, options: PrepareOptions) -> Listing:
         return lidc(path, options.series_policy)
     if name == "totalsegmentator":
         return totalsegmentator(path)
-    return folder_tree(path, options.cases, options.patient_regex, options.series_policy)
+    return any_folder(path, options.cases, options.patient_regex, options.series_policy)
 
 
 def _work(jobs: Sequence[Job], salt: bytes, options: PrepareOptions) -> list[Outcome]:

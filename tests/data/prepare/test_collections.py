@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from maesil_monai.data.prepare.collections import Candidate, btcv, folder_tree, totalsegmentator
+from maesil_monai.data.prepare.collections import Candidate, any_folder, btcv, totalsegmentator
 from maesil_monai.data.prepare.collections.totalsegmentator import class_ids
 from maesil_monai.data.prepare.collections.totalsegmentator_classes import CLASSES_V1, CLASSES_V2
 from maesil_monai.data.volumes.bad_volume import BadVolume
@@ -104,7 +104,7 @@ def test_an_official_table_that_says_something_else_is_refused(tmp_path: Path, t
 
 def test_scans_of_a_folder_are_one_patients_and_one_line_warns_of_it(tmp_path: Path) -> None:
     _touch(tmp_path, "a/ct.nii.gz", "a/label.nii.gz", "b/1.nii", "b/2.nrrd", "b/label.nii")
-    listing = folder_tree(tmp_path)
+    listing = any_folder(tmp_path)
     assert [(c.case_id, c.patient_id) for c in listing.candidates] == [
         ("a/ct", "folder/a"),
         ("b/1", "folder/b"),
@@ -120,7 +120,7 @@ def test_scans_of_a_folder_are_one_patients_and_one_line_warns_of_it(tmp_path: P
 @pytest.mark.parametrize("pattern", [r"(?P<patient>p\d+)_", r"(p\d+)_", r"p\d+"])
 def test_a_pattern_finds_the_patient_in_the_path(tmp_path: Path, pattern: str) -> None:
     _touch(tmp_path, "x/p1_a.nii", "y/p1_b.nii", "y/p2_a.nii")
-    listing = folder_tree(tmp_path, patient_regex=pattern)
+    listing = any_folder(tmp_path, patient_regex=pattern)
     assert [candidate.patient_id for candidate in listing.candidates] == ["p1", "p1", "p2"]
     assert listing.warnings == []
 
@@ -128,11 +128,11 @@ def test_a_pattern_finds_the_patient_in_the_path(tmp_path: Path, pattern: str) -
 def test_a_pattern_that_finds_nobody_or_is_none_is_refused(tmp_path: Path) -> None:
     _touch(tmp_path, "x.nii")
     with pytest.raises(ValueError, match=r"finds no patient in 'x.nii'"):
-        folder_tree(tmp_path, patient_regex=r"p\d")
+        any_folder(tmp_path, patient_regex=r"p\d")
     with pytest.raises(ValueError, match="expected a regular expression"):
-        folder_tree(tmp_path, patient_regex="(")
+        any_folder(tmp_path, patient_regex="(")
     with pytest.raises(ValueError, match="expected one of them"):
-        folder_tree(tmp_path, tmp_path / "cases.csv", "x")
+        any_folder(tmp_path, tmp_path / "cases.csv", "x")
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -145,7 +145,7 @@ def test_a_table_says_who_is_who_and_takes_no_other_scans(tmp_path: Path, delimi
         ("gone.nii", "Roe", "", "", "", ""),
     ]
     (tmp_path / "cases.csv").write_text("".join(delimiter.join(row) + "\n" for row in rows), encoding="utf-8-sig")
-    first, second, gone = folder_tree(tmp_path, tmp_path / "cases.csv").candidates
+    first, second, gone = any_folder(tmp_path, tmp_path / "cases.csv").candidates
     assert (first.patient_id[:3], first.study_id, first.dataset, first.split) == ("Doe", "S1", "ward", "validation")
     assert (second.patient_id, second.dataset, second.split) == ("Roe", "folder", None)
     assert second.labels == ((0, tmp_path / "deep/b_organs.nii"),)
@@ -171,18 +171,18 @@ def test_a_bad_table_is_refused_with_its_code(tmp_path: Path, text: str, code: s
     _touch(tmp_path, "a.nii")
     (tmp_path / "cases.csv").write_text(text)
     with pytest.raises(BadVolume) as caught:
-        folder_tree(tmp_path, tmp_path / "cases.csv")
+        any_folder(tmp_path, tmp_path / "cases.csv")
     assert caught.value.code == code
 
 
 def test_a_table_that_is_not_there_or_not_utf8_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="MISSING"):
-        folder_tree(tmp_path, tmp_path / "cases.csv")
+        any_folder(tmp_path, tmp_path / "cases.csv")
     (tmp_path / "cases.csv").write_bytes(b"path,patient\na.nii,M\xfcller\n")
     with pytest.raises(BadVolume, match="not UTF-8"):
-        folder_tree(tmp_path, tmp_path / "cases.csv")
+        any_folder(tmp_path, tmp_path / "cases.csv")
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadVolume, match="NO_VOLUME"):
-        folder_tree(tmp_path)
+        any_folder(tmp_path)

@@ -18,7 +18,7 @@ from maesil_monai.errors import BadSetting
 DATASET = "folder"
 
 
-def folder_tree(
+def any_folder(
     folder: str | os.PathLike[str],
     cases_csv: str | os.PathLike[str] | None = None,
     patient_regex: str | None = None,
