@@ -1,6 +1,6 @@
 """Damages good NIfTI files at random and judges what the reader makes of them.
 
-    python tests/data/fuzz_nifti.py NUM_MUTATIONS SEED
+    python tests/data/volumes/fuzz_nifti.py NUM_MUTATIONS SEED
 
 prints a summary as JSON. It is a program of its own so that its peak of memory is that of the reader.
 """
