@@ -15,7 +15,8 @@ from maesil_monai.training.settings import RunSettings
 from maesil_monai.training.trained_on import seen_scans
 from maesil_monai.weights_file.read import read_weights
 
-# What names and shapes of weights do not tell, or not in words that help. A preset is taken over, the others only judge.
+# What names and shapes of weights do not tell, or not in words that help. A preset is taken over where the entry names none, the
+# others only judge.
 COMPARED_KEYS = tuple(
     name for name in RunSettings.names("shared") if name not in ("preset", "min_body", "val_scans", "val_masks", "seed")
 )
@@ -33,7 +34,8 @@ def preset_of(checkpoint: Path, entry: Entry, bundle: BundleFiles) -> str | None
     """
     own: Mapping[str, Any] = read_weights(checkpoint).description.get("settings", {})
     expected = bundle.settings_of(entry)
-    differing = [key for key in COMPARED_KEYS if key in own and not is_same(own[key], expected[key])]
+    compared = (*COMPARED_KEYS, *(key for key, _ in entry.changes if key == "preset"))
+    differing = [key for key in compared if key in own and not is_same(own[key], expected[key])]
     if differing:
         found = ", ".join(f"{key} {json.dumps(own[key])}" for key in differing)
         wanted = ", ".join(f"{key} {json.dumps(expected[key])}" for key in differing)

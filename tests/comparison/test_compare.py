@@ -232,6 +232,9 @@ def test_other_settings_do_not_mix_into_a_folder(compared: Path, store: Path, ov
     assert "another headline_rule" in capsys.readouterr().err
 
 
+OTHER_SETTINGS = ("head=conv", "mask_ratio=0.6", "preset=small", "patch_size=4")
+
+
 def test_weights_are_judged_without_training_and_those_of_another_model_are_refused(
     compared: Path, store: Path, overlay: Path, tmp_path: Path, capsys: Any
 ) -> None:
@@ -246,7 +249,8 @@ def test_weights_are_judged_without_training_and_those_of_another_model_are_refu
     _refused(weights, capsys, store, tmp_path / "wrong", overlay, checkpoints=f"vqvae={weights}")
     # These have names and shapes that fit; what the weights say of themselves tells.
     beside = compared / "training" / "maesil@total-seed0" / "model.pt"
-    for name, told in (("mae", "mask_rule"), ("maesil+head=conv", "head"), ("maesil+mask_ratio=0.6", "mask_ratio")):
+    others = (("mae", "mask_rule"), *((f"maesil+{change}", change.partition("=")[0]) for change in OTHER_SETTINGS))
+    for name, told in others:
         message = _refused(beside, capsys, store, tmp_path / f"wrong_{told}", overlay, checkpoints=f"{name}={beside}")
         assert told in message
     network, kept = load_network(weights), read_weights(weights)
