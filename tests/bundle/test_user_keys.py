@@ -122,7 +122,7 @@ EFFECTS: dict[str, tuple[Callable[[Built], Any], Any]] = {
     "cube_size": (lambda b: b.step("validate", "ResampleToCubed").transforms[1].size, (64, 64, 64)),
     "superpatch_size": (lambda b: b.network.img_size, (8, 8, 4)),
     "patch_size": (lambda b: (b.network.grid, b.get("train#loss").patch_size), ((4, 4, 2), (2, 2, 2))),
-    "window_hu": (lambda b: b.step("train", "WindowHUd").window.window_hu, (-160.0, 240.0)),
+    "window_hu": (lambda b: b.step("train", "WindowHUd").transforms[0].window_hu, (-160.0, 240.0)),
     "min_body": (lambda b: b.step("train", "RandSuperpatchCropd").cropper.min_body, 0.2),
     "mask_rule": (lambda b: [b.step(c, "DualMaskd").masker.rule.name for c in ("train", "validate")], ["union"] * 2),
     "mask_ratio": (lambda b: (b.get("mask").total_ratio, b.get("mask").plane_ratio), (0.5, 0.5)),
@@ -153,7 +153,7 @@ EFFECTS: dict[str, tuple[Callable[[Built], Any], Any]] = {
     "bad_share": (lambda b: b.get("train#dataset").bad_share, 0.5),
     "amp": (lambda b: b.get("train#inferer").dtype, None),
     "num_workers": (lambda b: (b.get("train#dataloader").num_workers, b.get("validate#dataloader").num_workers), (1, 1)),
-    "cache_bytes": (lambda b: b.step("train", "LoadVolumed").loader.cache.max_bytes, 10**6),
+    "cache_bytes": (lambda b: b.step("train", "LoadVolumed").transforms[0].cache.max_bytes, 10**6),
     "seed": (lambda b: (b.get("train#dataset").seed, torch.initial_seed()), (5, 5)),
 }
 
