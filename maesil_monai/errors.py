@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 
 class UserError(Exception):
@@ -46,3 +47,14 @@ class BadCheckpoint(UserError, RuntimeError):
 
 class DamagedCheckpoint(BadCheckpoint):
     """A checkpoint whose bytes are not those that were written."""
+
+
+def hide_home(text: str) -> str:
+    """Writes the user's home folder as ``~``, for what is kept in files; a home that is unknown or ``/`` hides nothing.
+
+    Example:
+        >>> hide_home(os.path.join(os.path.expanduser("~"), "data"))
+        '~/data'
+    """
+    home = os.path.expanduser("~")  # noqa: PTH111 - pathlib raises where a user has no home
+    return text if len(home) < 2 else re.sub(re.escape(home) + r"(?![\w.-])", "~", text)

@@ -9,7 +9,7 @@ import time
 import traceback
 from pathlib import Path
 
-from maesil_monai.errors import UserError
+from maesil_monai.errors import UserError, hide_home
 from maesil_monai.whole_files import write_whole
 
 LOG_NAME = "error.log"
@@ -42,7 +42,7 @@ def tell(error: BaseException, output_dir: str | os.PathLike[str] | None = None)
         path = Path(output_dir) / (LOG_NAME if rank == "0" else f"rank{rank}_{LOG_NAME}")
         kept = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(sys.argv)}\n{trace}"
         try:
-            write_whole(path, kept.replace(str(Path.home()), "~"))
+            write_whole(path, hide_home(kept).encode("utf-8", "backslashreplace"))
             print(f"Unexpected error; {path} keeps what follows.", file=sys.stderr)
         except OSError:  # no room, or nobody may write there: it is printed all the same
             pass

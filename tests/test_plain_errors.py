@@ -13,7 +13,7 @@ from monai.transforms import apply_transform
 from torch.utils.data import DataLoader, Dataset
 
 from maesil_monai.data.volumes.bad_volume import BadVolume, MissingVolume
-from maesil_monai.errors import BadCheckpoint, BadSetting, UserError
+from maesil_monai.errors import BadCheckpoint, BadSetting, UserError, hide_home
 from maesil_monai.folder_lock import FolderInUse
 from maesil_monai.geometry import as_triple, box_at
 from maesil_monai.masking import MaskRule
@@ -180,3 +180,9 @@ def test_the_traceback_of_a_users_error_is_shown_on_request(
         monkeypatch.setenv(VARIABLE, value)
         tell(error)
         assert capsys.readouterr().err == expected
+
+
+@pytest.mark.parametrize(("home", "shown"), [("/home/ann", "~/a /home/anna/b"), ("/", "/home/ann/a /home/anna/b")])
+def test_the_home_folder_is_hidden_and_nothing_else(home: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", home)
+    assert hide_home("/home/ann/a /home/anna/b") == shown

@@ -8,6 +8,7 @@ description is one more tensor of the ``state_dict``, and loading compares it be
 from __future__ import annotations
 
 import json
+import numbers
 from collections.abc import Mapping
 from typing import Any
 
@@ -81,9 +82,10 @@ class DescribedNetwork(nn.Module):
         return pack(self.description)
 
     def set_extra_state(self, state: torch.Tensor) -> None:
-        """Takes over what the weights say of their training; that the networks are alike was checked before."""
-        own = self.description["network"]
-        self.description = {**self.description, **unpack(state), "network": own}
+        """Takes over what the weights say of their training, if they are of this very network."""
+        theirs = unpack(state)
+        if not differences(theirs, self.description):
+            self.description = {**self.description, **theirs, "network": self.description["network"]}
 
 
 def pack(description: Mapping[str, Any]) -> torch.Tensor:
@@ -183,4 +185,8 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, numbers.Real):  # numpy's too
+        return int(value) if isinstance(value, numbers.Integral) else float(value)
     return type(value).__name__ if isinstance(value, nn.Module) else value

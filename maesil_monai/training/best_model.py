@@ -81,5 +81,6 @@ class BestModel:
         return {"value": self.value, "epoch": self.epoch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over the best value of an earlier part of the run."""
-        self.value, self.epoch = state["value"], state["epoch"]
+        """Takes over the best value of an earlier part of the run, if its model lies in this folder."""
+        if self.path.is_file():
+            self.value, self.epoch = state["value"], state["epoch"]

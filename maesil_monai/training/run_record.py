@@ -22,6 +22,7 @@ from monai.engines import Workflow
 
 import maesil_monai
 from maesil_monai.data.samples.catalog import data_hash
+from maesil_monai.errors import hide_home
 from maesil_monai.training.run_end import on_run_end
 from maesil_monai.training.step_count import num_steps
 from maesil_monai.training.training_state import Stateful
@@ -171,7 +172,7 @@ def _anonymous(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else repr(value)
-    return str(value).replace(str(Path.home()), "~")
+    return hide_home(str(value))
 
 
 def _now() -> str:

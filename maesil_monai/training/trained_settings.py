@@ -7,11 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from maesil_monai.errors import BadCheckpoint
-from maesil_monai.networks.described_network import differences, plain
+from maesil_monai.networks.described_network import is_same, plain
 from maesil_monai.training.settings import RunSettings
 from maesil_monai.weights_file.read import read_weights
 
-_OF_NETWORK = {"superpatch_size": "img_size"}  # what a constructor calls it
+# What may differ from the training: by which masks, and on what, a network is judged.
+_FREE = ("mask_rule", "mask_ratio", "mask_axis_ratio", "mask_wrap", "min_body", "val_scans", "val_masks", "seed")
 
 
 def trained_settings(ckpt: str | Path, **given: Any) -> SimpleNamespace:
@@ -29,23 +30,20 @@ def trained_settings(ckpt: str | Path, **given: Any) -> SimpleNamespace:
         BadSetting: for a value that the setting must not have.
         BadCheckpoint: if there are no weights, if they do not tell their settings, or if a given one contradicts them.
     """
-    changes = {name: value for name, value in given.items() if value is not None}
-    for name, value in changes.items():
-        RunSettings.check(name, value)
-    weights = read_weights(ckpt)
-    description = weights.description
+    shared = {name: value for name, value in given.items() if value is not None and name in RunSettings.names("shared")}
+    for name, value in {"ckpt": ckpt, **given}.items():
+        if value is not None or name not in RunSettings.names("shared"):
+            RunSettings.check(name, str(value) if isinstance(value, Path) else value)
+    description = read_weights(ckpt).description
     if "settings" not in description:
         cure = "Use weights of the bundle's training, or give every setting in a configuration of your own."
         raise BadCheckpoint(ckpt, "no settings of a training", "weights that tell how they were trained", cure)
     trained = description["settings"]
-    shared = {name: value for name, value in changes.items() if name in trained}
-    asked = {
-        "network": {**description["network"], "arguments": plain({_OF_NETWORK.get(name, name): shared[name] for name in shared})},
-        "settings": plain(shared),
-    }
-    found = differences(description, asked)
-    if "preset" in shared and shared["preset"] != trained["preset"]:
-        found.insert(0, f"preset {trained['preset']!r} in the weights, {shared['preset']!r} in the network")
+    found = [
+        f"{name} {trained[name]!r} in the weights, {value!r} in the network"
+        for name, value in shared.items()
+        if name in trained and name not in _FREE and not is_same(plain(value), trained[name])
+    ]
     if found:
         cure = "Leave these settings out, and those of the weights count; `maesil describe FILE` lists them."
         raise BadCheckpoint(ckpt, "; ".join(found), "settings that fit the weights", cure)

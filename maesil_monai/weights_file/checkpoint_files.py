@@ -14,7 +14,8 @@ import logging
 import os
 import pickle
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -83,24 +84,31 @@ def save_archive(path: str | os.PathLike[str], weights: Mapping[str, torch.Tenso
 
 
 def _write(path: Path, state: dict[str, Any], with_trailer: bool) -> None:
-    num_bytes: int | str = "an unknown number of"
+    sizes: list[int] = []
+    with needed_and_free(path, lambda: sizes[0] if sizes else None), whole_file(path) as file:
+        writer = _HashingWriter(file)
+        torch.save(state, writer)  # type: ignore[arg-type]
+        sizes.append(writer.num_bytes + _TRAILER_BYTES)
+        if writer.error is not None:
+            raise writer.error
+        if with_trailer:
+            file.write(_MAGIC + writer.num_bytes.to_bytes(8, "little") + writer.sha256.digest())
+    sync_folder(path.parent)
+
+
+@contextmanager
+def needed_and_free(path: Path, num_bytes: Callable[[], int | None]) -> Iterator[None]:
+    """Has an error of writing a file tell how many bytes are needed (None: unknown) and how many are free."""
     try:
-        with whole_file(path) as file:
-            writer = _HashingWriter(file)
-            torch.save(state, writer)  # type: ignore[arg-type]
-            num_bytes = writer.num_bytes + _TRAILER_BYTES
-            if writer.error is not None:
-                raise writer.error
-            if with_trailer:
-                file.write(_MAGIC + writer.num_bytes.to_bytes(8, "little") + writer.sha256.digest())
+        yield
     except OSError as error:
-        free = shutil.disk_usage(path.parent).free
+        needed = num_bytes()
         message = (
-            f"{error.strerror or error}: checkpoint not saved, an earlier file of that name is untouched; {num_bytes} bytes "
-            f"needed, {free} free. Free room or choose another output_dir, then resume"
+            f"{error.strerror or error}: checkpoint not saved, an earlier file of that name is untouched; "
+            f"{'an unknown number of' if needed is None else needed} bytes needed, {shutil.disk_usage(path.parent).free} free. "
+            "Free room or choose another output_dir, then resume"
         )
         raise OSError(error.errno or errno.EIO, message, str(path)) from error
-    sync_folder(path.parent)
 
 
 def verify_checkpoint(path: str | os.PathLike[str]) -> None:

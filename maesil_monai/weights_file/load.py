@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import nn
 
-from maesil_monai.errors import BadCheckpoint
+from maesil_monai.errors import BadCheckpoint, BadSetting
 from maesil_monai.networks import PRESETS, MaskedAutoEncoder3D, SliceMaskedAutoEncoder, build_autoencoder, build_network
-from maesil_monai.networks.described_network import DESCRIPTION_KEY, DescribedNetwork, OtherNetwork, differences
+from maesil_monai.networks.described_network import DESCRIPTION_KEY, DescribedNetwork, OtherNetwork, differences, is_same, plain
 from maesil_monai.weights_file.read import Weights, read_weights
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {
@@ -21,6 +21,7 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "SliceMaskedAutoEncoder": SliceMaskedAutoEncoder,
     "build_autoencoder": build_autoencoder,
 }
+SETTING_OF = {"img_size": "superpatch_size"}  # what a run calls an argument of a network
 LEAVE_OUT = "Leave out the settings that the file knows, or start from it with init_weights."
 SHOWN_NAMES = 3  # of each kind in a message
 
@@ -70,6 +71,7 @@ def load_network(path: str | os.PathLike[str], **changes: Any) -> nn.Module:
     Raises:
         BadCheckpoint: if the file is missing, damaged, does not describe its network, or the changes alter what its tensors
             mean.
+        BadSetting: for a change of what its network has not.
 
     Example:
         >>> import tempfile
@@ -82,6 +84,10 @@ def load_network(path: str | os.PathLike[str], **changes: Any) -> nn.Module:
     weights = read_weights(path)
     network = _build(weights, changes)
     coverage = take_over(network, weights) if changes else load_strictly(network, weights)
+    trained = weights.description.get("settings")
+    if changes and trained and isinstance(network, DescribedNetwork):
+        named = {SETTING_OF.get(name, name): value for name, value in changes.items()}
+        network.is_trained_with({**trained, **{name: value for name, value in named.items() if name in trained}})
     logger.info("network of %s: %s", path, coverage)
     return network.eval()
 
@@ -91,8 +97,8 @@ def network_of(path: str | os.PathLike[str], **given: Any) -> nn.Module:
 
     Args:
         path: as in :func:`load_network`. Where there is no such file, the network is built from ``given`` alone.
-        given: arguments of :func:`~maesil_monai.networks.build_network`; None stands for what the file says. Others than the
-            file's build the network asked for, which then refuses the weights by name.
+        given: arguments of :func:`~maesil_monai.networks.build_network`; None, and what the run was set to, stand for what the
+            file says. Others build the network asked for, which then refuses the weights by name.
 
     Example:
         >>> network_of("none.pt", preset="tiny", img_size=32, decoder=None).grid
@@ -101,7 +107,10 @@ def network_of(path: str | os.PathLike[str], **given: Any) -> nn.Module:
     changes = {key: value for key, value in given.items() if value is not None}
     if not Path(path).is_file():
         return build_network(**changes)
-    return _build(read_weights(path), changes)
+    weights = read_weights(path)
+    trained = weights.description.get("settings", {})
+    same = {name for name, value in changes.items() if is_same(plain(value), trained.get(SETTING_OF.get(name, name), ...))}
+    return _build(weights, {name: value for name, value in changes.items() if name not in same})
 
 
 def init_weights(network: nn.Module, path: str | os.PathLike[str]) -> Coverage:
@@ -170,8 +179,11 @@ def _build(weights: Weights, changes: Mapping[str, Any]) -> nn.Module:
     if name not in BUILDERS:
         cure = "Build it as it was, and call its load_state_dict."
         raise BadCheckpoint(weights.path, f"a network of {name}", f"one of {', '.join(BUILDERS)}", cure)
-    if "preset" not in arguments and "preset" in changes:
+    if "preset" not in arguments and changes.get("preset") in PRESETS:
         changes = {**PRESETS[changes["preset"]], **{key: value for key, value in changes.items() if key != "preset"}}
+    unknown = [f"{key}={value!r}" for key, value in changes.items() if key not in arguments]
+    if unknown:
+        raise BadSetting(f"{weights.path}: {', '.join(unknown)} for its {name}; expected changes of {', '.join(arguments)}.")
     return BUILDERS[name](**{**arguments, **changes})
 
 

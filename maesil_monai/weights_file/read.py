@@ -80,7 +80,13 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise BadCheckpoint(path, f"not readable: {error}", "weights or a training checkpoint", cure) from error
     record: dict[str, Any] = {}
-    if isinstance(content, Mapping) and "format_version" in content and "network" in content:
+    is_checkpoint = isinstance(content, Mapping) and "format_version" in content and "network" in content
+    if not is_checkpoint:
+        with zipfile.ZipFile(path) as archive:  # torch does not look at its checksums
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise BadCheckpoint(path, f"damaged bytes (checksum of {damaged})", "the bytes that were written", cure)
+    if is_checkpoint:
         verify_checkpoint(path)
         record = content.get("provenance", {})
         content = content.get("average", {}).get("module") or content["network"]
@@ -99,6 +105,10 @@ def _read_safetensors(path: Path) -> Weights:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
     except SafetensorError as error:
         raise BadCheckpoint(path, f"not readable: {error}", "safetensors", "Copy the file again.") from error
-    if "description" in about:
-        tensors[DESCRIPTION_KEY] = pack(json.loads(about["description"]))
-    return Weights(path, tensors, json.loads(about.get("record", "{}")))
+    try:
+        if "description" in about:
+            tensors[DESCRIPTION_KEY] = pack(json.loads(about["description"]))
+        return Weights(path, tensors, dict(json.loads(about.get("record", "{}"))))
+    except (ValueError, TypeError) as error:
+        cure = "Use model.safetensors of a run, or model.pt."
+        raise BadCheckpoint(path, f"metadata that are not ours: {error}", "those of maesil_monai", cure) from error

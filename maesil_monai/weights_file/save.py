@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save
 
 from maesil_monai.networks.described_network import DESCRIPTION_KEY, RECORD_KEY, unpack
-from maesil_monai.weights_file.checkpoint_files import save_archive
+from maesil_monai.weights_file.checkpoint_files import needed_and_free, save_archive
 from maesil_monai.weights_file.read import SAFETENSORS_SUFFIX
 from maesil_monai.whole_files import write_whole
 
@@ -35,9 +35,14 @@ def save_weights(
     """
     text = json.dumps(record or {}, separators=(",", ":"), allow_nan=False).encode("ascii")
     noted = {RECORD_KEY: torch.frombuffer(bytearray(text), dtype=torch.uint8)} if record else {}
-    save_archive(path, {**weights, **noted})
+    path = Path(path)
+    beside = path.with_suffix(SAFETENSORS_SUFFIX) if path.suffix == ".pt" else path.with_name(path.name + SAFETENSORS_SUFFIX)
     about = {"format": "pt", "record": text.decode("ascii")}
     if DESCRIPTION_KEY in weights:
         about["description"] = json.dumps(unpack(weights[DESCRIPTION_KEY]))
     tensors = {name: value.detach().contiguous() for name, value in weights.items() if name != DESCRIPTION_KEY}
-    write_whole(Path(path).with_suffix(SAFETENSORS_SUFFIX), save(tensors, about))
+    content = save(tensors, about)
+    beside.unlink(missing_ok=True)  # a kill in between may leave one file, never two of different weights
+    save_archive(path, {**weights, **noted})
+    with needed_and_free(beside, lambda: len(content)):
+        write_whole(beside, content)

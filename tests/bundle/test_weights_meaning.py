@@ -20,8 +20,8 @@ from maesil_monai.weights_file import load_network, read_weights, save_weights
 # The run's: preset tiny, superpatches of 16^3 and patches of 4^3 voxels, cube of 32^3, stretched, -1000 to 1000 HU.
 OTHERS: list[tuple[dict[str, Any], str]] = [
     ({"preset": "small"}, "preset 'tiny' in the weights, 'small' in the network"),
-    ({"patch_size": 8}, r"patch_size \[4, 4, 4\] in the weights, 8 in the network"),
-    ({"superpatch_size": 32}, r"img_size \[16, 16, 16\] in the weights, 32 in the network"),
+    ({"patch_size": 8}, "patch_size 4 in the weights, 8 in the network"),
+    ({"superpatch_size": 32}, "superpatch_size 16 in the weights, 32 in the network"),
     ({"decoder": "cross_attention"}, "decoder 'self_attention' in the weights, 'cross_attention' in the network"),
     ({"window_hu": [-175, 250]}, r"window_hu \[-1000, 1000\] in the weights, \[-175, 250\] in the network"),
     ({"resample_policy": "spacing", "spacing_mm": 4.0}, "resample_policy 'stretch' in the weights, 'spacing' in the network"),

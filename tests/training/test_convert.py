@@ -14,10 +14,15 @@ from maesil_monai.errors import BadCheckpoint, BadSetting
 from maesil_monai.networks import build_network
 from maesil_monai.networks.described_network import DESCRIPTION_KEY
 from maesil_monai.training.convert import convert
+from maesil_monai.training.settings import RunSettings
 from maesil_monai.weights_file import load_network
 from maesil_monai.weights_file.checkpoint_files import save_archive
 
-SHARED = {"preset": "tiny", "superpatch_size": 16, "patch_size": 8, "decoder": "cross_attention", "window_hu": [-1000, 1000]}
+TRAIN = json.loads((Path(__file__).parents[2] / "bundle" / "configs" / "train.json").read_text())
+SHARED = {
+    **{name: TRAIN[name] for name in RunSettings.names("shared")},
+    **{"preset": "tiny", "superpatch_size": 16, "patch_size": 8, "decoder": "cross_attention"},
+}
 
 
 @pytest.fixture
@@ -52,6 +57,10 @@ def test_what_does_not_belong_together_is_refused_and_nothing_is_written(before:
     settings.write_text(json.dumps({**SHARED, "window_hu": "wide"}))
     with pytest.raises(BadSetting, match="window_hu='wide'"):
         convert(before, new)
+    for text, message in (("{", "an object of settings"), ("[]", "no preset"), ('{"preset": "tiny"}', "no decoder")):
+        settings.write_text(text)
+        with pytest.raises(BadSetting, match=message):
+            convert(before, new)
     settings.unlink()
     with pytest.raises(FileNotFoundError, match=r"settings\.json"):
         convert(before, new)

@@ -104,8 +104,15 @@ def test_the_best_model_is_the_best_and_nan_never_is(tmp_path: Path) -> None:
 
 def test_an_error_is_better_when_it_is_lower(tmp_path: Path) -> None:
     best = BestModel(tmp_path, higher_is_better=False)
+    best.path.touch()
     best.load_state_dict({"value": 2.0, "epoch": 1})
     assert (best.is_better(1.0), best.is_better(3.0), best.is_better(-math.inf)) == (True, False, False)
+
+
+def test_in_a_folder_without_the_best_model_the_next_one_is_the_best(tmp_path: Path) -> None:
+    best = BestModel(tmp_path)
+    best.load_state_dict({"value": 20.0, "epoch": 3})
+    assert best.is_better(19.9)
 
 
 def test_the_saved_best_model_holds_the_averaged_weights_that_were_validated(tmp_path: Path) -> None:

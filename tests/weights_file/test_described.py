@@ -47,6 +47,14 @@ def test_partial_loading_and_a_network_inside_another_refuse_what_means_somethin
         nn.Sequential(network).load_state_dict({f"0.{name}": value for name, value in weights.items()})
 
 
+def test_partial_loading_into_another_grid_leaves_the_description_as_it_is() -> None:
+    trained, other = build_network(**SMALL), build_network(**{**SMALL, "img_size": (16, 16, 16)})
+    trained.is_trained_with({"superpatch_size": [16, 16, 24], "normalise_patches": True})
+    before = copy.deepcopy(other.description)
+    other.load_state_dict(trained.state_dict(), strict=False)
+    assert other.description == before
+
+
 def test_a_network_fed_with_other_voxels_refuses_the_weights() -> None:
     trained, other = build_network(**SMALL), build_network(**SMALL)
     settings = {"window_hu": [-1000, 1000], "resample_policy": "stretch", "cube_size": 512, "mask_rule": "total"}

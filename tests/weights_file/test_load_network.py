@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from test_described import MEANING, SMALL
 
-from maesil_monai.errors import BadCheckpoint
+from maesil_monai.errors import BadCheckpoint, BadSetting
 from maesil_monai.networks import build_autoencoder, build_network, build_slice_network
 from maesil_monai.networks.described_network import DESCRIPTION_KEY, OtherNetwork
-from maesil_monai.weights_file import describe, load_network, network_of, read_weights, save_weights
+from maesil_monai.weights_file import describe, load_network, network_of, read_weights, save, save_weights
 from maesil_monai.weights_file.checkpoint_files import save_archive, save_checkpoint
 from maesil_monai.weights_file.load import init_weights
 
@@ -151,3 +152,50 @@ def test_a_description_names_network_preprocessing_masks_recipe_patients_and_cos
     assert shown["trained on"].startswith("2 hashes of patients and scans")
     assert shown["cost"].startswith("0.25 hours")
     assert shown["last validation"] == "epoch 16, psnr 15.5123"
+
+
+def test_a_changed_network_still_tells_how_it_is_fed(tmp_path: Path) -> None:
+    network = build_network(**SMALL)
+    network.is_trained_with({"superpatch_size": [16, 16, 24], "window_hu": [-1000, 1000]})
+    save_weights(tmp_path / "model.pt", network.state_dict())
+    wide = load_network(tmp_path / "model.pt", img_size=(32, 16, 24))
+    assert wide.description["settings"] == {"superpatch_size": [32, 16, 24], "window_hu": [-1000, 1000]}
+
+
+def test_what_a_run_was_set_to_is_no_change_of_a_network_that_has_no_such_argument(tmp_path: Path) -> None:
+    network = build_slice_network(**SMALL)
+    given = {"preset": "tiny", "decoder": "self_attention", "head": "linear", "patch_size": 8}
+    network.is_trained_with({**given, "superpatch_size": [16, 16, 24]})
+    save_weights(tmp_path / "model.pt", network.state_dict())
+    same = network_of(tmp_path / "model.pt", img_size=(16, 16, 24), **given)
+    assert same.description["network"] == network.description["network"]
+    for wrong in ({"decoder": "cross_attention"}, {"preset": "huge"}, {"foo": 3}):
+        with pytest.raises(BadSetting, match="for its SliceMaskedAutoEncoder; expected changes of in_channels, img_size"):
+            network_of(tmp_path / "model.pt", **wrong)
+
+
+def test_damaged_weights_and_safetensors_of_others_are_refused(tmp_path: Path) -> None:
+    save_weights(tmp_path / "model.pt", build_network(**SMALL).state_dict())
+    content = bytearray((tmp_path / "model.pt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "model.pt").write_bytes(content)
+    with pytest.raises(BadCheckpoint, match="damaged bytes"):
+        read_weights(tmp_path / "model.pt")
+    save_file({"a": torch.zeros(1)}, tmp_path / "theirs.safetensors", {"description": "A fine model"})
+    with pytest.raises(BadCheckpoint, match="metadata that are not ours"):
+        read_weights(tmp_path / "theirs.safetensors")
+
+
+def test_a_failure_between_the_two_files_leaves_no_pair_of_different_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_weights(tmp_path / "model.pt", {"a": torch.zeros(1)}, {"steps": 1})
+    monkeypatch.setattr(save, "write_whole", _no_room)
+    with pytest.raises(OSError, match=r"No room: checkpoint not saved.* \d+ bytes needed, \d+ free.*model\.safetensors"):
+        save_weights(tmp_path / "model.pt", {"a": torch.ones(1)}, {"steps": 2})
+    assert read_weights(tmp_path / "model.pt").record == {"steps": 2}
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def _no_room(*_: Any) -> None:
+    raise OSError(28, "No room")
